@@ -1,0 +1,52 @@
+/**
+ * Object names. At every boundary an object is named by 40 lower-case hex digits (`Oid`); inside the
+ * pack engine by 20 raw bytes at an offset of a packed table, so that a million names are one array.
+ */
+export type Oid = string;
+
+export const OID_BYTES = 20;
+export const ZERO_OID: Oid = '0'.repeat(40);
+
+const OID_PATTERN = /^[0-9a-f]{40}$/;
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, '0'),
+);
+
+/** True where `text` is 40 lower-case hex digits. */
+export function isOid(text: string): text is Oid {
+  return OID_PATTERN.test(text);
+}
+
+/** The 20 bytes at `offset` of `table` as 40 hex digits. */
+export function oidFromBytes(table: Uint8Array, offset = 0): Oid {
+  let hex = '';
+  for (let i = offset; i < offset + OID_BYTES; i++) hex += HEX[table[i] as number];
+  return hex;
+}
+
+/** Writes the 20 bytes of `oid` at `offset` of `table`. `oid` must be an `Oid`. */
+export function writeOidBytes(oid: Oid, table: Uint8Array, offset = 0): void {
+  for (let i = 0; i < OID_BYTES; i++) {
+    table[offset + i] = Number.parseInt(oid.slice(2 * i, 2 * i + 2), 16);
+  }
+}
+
+export function oidToBytes(oid: Oid): Uint8Array {
+  const bytes = new Uint8Array(OID_BYTES);
+  writeOidBytes(oid, bytes);
+  return bytes;
+}
+
+/** Orders two 20-byte names as `memcmp` does: below, at or above 0. */
+export function compareOidBytes(
+  left: Uint8Array,
+  leftOffset: number,
+  right: Uint8Array,
+  rightOffset: number,
+): number {
+  for (let i = 0; i < OID_BYTES; i++) {
+    const difference = (left[leftOffset + i] as number) - (right[rightOffset + i] as number);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
