@@ -8,9 +8,7 @@ export const OID_BYTES = 20;
 export const ZERO_OID: Oid = '0'.repeat(40);
 
 const OID_PATTERN = /^[0-9a-f]{40}$/;
-const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
-  byte.toString(16).padStart(2, '0'),
-);
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** True where `text` is 40 lower-case hex digits. */
 export function isOid(text: string): text is Oid {
@@ -38,12 +36,7 @@ export function oidToBytes(oid: Oid): Uint8Array {
 }
 
 /** Orders two 20-byte names as `memcmp` does: below, at or above 0. */
-export function compareOidBytes(
-  left: Uint8Array,
-  leftOffset: number,
-  right: Uint8Array,
-  rightOffset: number,
-): number {
+export function compareOidBytes(left: Uint8Array, leftOffset: number, right: Uint8Array, rightOffset: number): number {
   for (let i = 0; i < OID_BYTES; i++) {
     const difference = (left[leftOffset + i] as number) - (right[rightOffset + i] as number);
     if (difference !== 0) return difference;
