@@ -1,0 +1,53 @@
+/**
+ * What the pack writer sees beside `ObjectStore`: where an object lies and its stored bytes. Object
+ * numbers are those of `ObjectStore`; "position" is an entry's rank in its pack by offset (what a rev
+ * file maps to idx ranks). Object numbers of pack p are `firstObject(p) … firstObject(p) + objectsIn(p) − 1`.
+ */
+import type { RandomAccess } from '../../storage/contract.ts';
+import type { ReadCounters } from './read-counters.ts';
+
+/** One pack of a manifest. `idx` stays referenced by the store, `rev` does not. Without `rev` the order is sorted. */
+export interface PackSource {
+  readonly name: string;
+  readonly pack: RandomAccess;
+  readonly idx: Uint8Array;
+  readonly rev: Uint8Array | undefined;
+}
+
+export interface PackedObjects {
+  readonly counters: ReadCounters;
+  readonly packCount: number;
+  packName(pack: number): string;
+  /** Length of the pack file, its 20-byte trailer included. */
+  packBytes(pack: number): number;
+  firstObject(pack: number): number;
+  objectsIn(pack: number): number;
+
+  packOf(object: number): number;
+  /** Where the object's entry begins in its pack. */
+  offsetOf(object: number): number;
+  /** Where its entry ends: the next entry's offset, or the trailer's. */
+  entryEnd(object: number): number;
+  /** Rank of the object's entry in its pack by offset. */
+  positionOf(object: number): number;
+  /** The object whose entry has that rank in `pack`; inverse of `positionOf`, not canonical. */
+  objectAtPosition(pack: number, position: number): number;
+  /** Numbers of all objects of `pack` in the order of their offsets (duplicates of earlier packs included). 4 bytes an object. */
+  objectsInOffsetOrder(pack: number): Uint32Array;
+
+  /** The number by which the object is known: that of the first pack that holds it. */
+  canonical(object: number): number;
+  /** The (canonical) object whose entry begins at `offset` of `pack`; rejects what is none with `malformed_pack`. */
+  objectAtOffset(pack: number, offset: number): number;
+  /** As `findBytes`, but only in packs 0 … `lastPack`: where the base of a REF_DELTA of `lastPack` must lie. */
+  findBaseBytes(table: Uint8Array, offset: number, lastPack: number): number;
+
+  /**
+   * Bytes of the pack as stored, exactly `length` of them, from the block cache where all of them are there, else
+   * in one ranged read that leaves the cache alone. Rejects with `malformed_pack` on a short read.
+   */
+  readRange(pack: number, offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
+
+  /** Drops every cache; later reads reject with `invalid_argument`. The packs' readers are their owner's to close. */
+  close(): void;
+}
