@@ -2,7 +2,8 @@
  * Who may read what, now. Nothing of the answer may be used for another request, another repository or another
  * credential; what is kept between requests is kept in here.
  */
-import type { GitProtocol, UpstreamAnswer, UpstreamRef } from '../upstream/contract.ts';
+import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
+import type { GitProtocol, UpstreamAnswer } from '../upstream/contract.ts';
 import type { Credential } from '../upstream/credential.ts';
 import type { Repository } from '../upstream/repository.ts';
 
@@ -30,7 +31,7 @@ export interface Granted {
    * The refs that upstream's own v0 advertisement listed, where this very check asked for one: `sentAtMs` is when. A v0
    * client can be answered with them without a second request.
    */
-  readonly advertised?: { readonly refs: readonly UpstreamRef[]; readonly sentAtMs: number };
+  readonly advertised?: { readonly refs: RefsSnapshot; readonly sentAtMs: number };
 }
 
 export type AccessDecision =
@@ -45,6 +46,10 @@ export interface Access {
   check(
     repository: Repository,
     credential: Credential | undefined,
-    options: { readonly gitProtocol: GitProtocol; readonly arrivedAtMs?: number; readonly signal?: AbortSignal | undefined },
+    options: {
+      readonly gitProtocol: GitProtocol;
+      readonly arrivedAtMs?: number;
+      readonly signal?: AbortSignal | undefined;
+    },
   ): Promise<AccessDecision>;
 }

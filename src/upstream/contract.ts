@@ -3,22 +3,12 @@
  * union; a call rejects only with `aborted` (its signal fired) or `invalid_argument`. A time limit that ran out
  * is `unavailable` with reason `timeout`; within a body that is already streaming it errors the stream.
  */
+import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import type { Credential } from './credential.ts';
 import type { Repository, UpstreamConfig } from './repository.ts';
 
 /** A version of the Git protocol as `Git-Protocol` asks for it. */
 export type GitProtocol = 0 | 1 | 2;
-
-/** One ref as upstream says it, in upstream's order. */
-export interface UpstreamRef {
-  readonly name: string;
-  /** Absent: an unborn HEAD. */
-  readonly oid?: string;
-  /** The ref that a symbolic ref points to, where upstream says so. */
-  readonly symrefTarget?: string;
-  /** What an annotated tag points to in the end, where upstream says so. */
-  readonly peeled?: string;
-}
 
 /** An answer as upstream gave it, to be relayed: status, the fields a client may see, at most 64 KiB of body. */
 export interface UpstreamAnswer {
@@ -73,8 +63,8 @@ export interface ProbeOk {
         /** v0, or v1 where that was asked for. */
         readonly kind: 'v0';
         readonly capabilities: readonly string[];
-        /** Absent where the list is longer than 32 MiB. Empty: a repository without refs. */
-        readonly refs?: readonly UpstreamRef[];
+        /** Absent where the list is longer than 32 MiB. */
+        readonly refs?: RefsSnapshot;
       }
     | { readonly kind: 'dumb' };
   readonly objectFormat: string;
@@ -82,7 +72,7 @@ export interface ProbeOk {
 
 export interface RefsOk {
   readonly kind: 'ok';
-  readonly refs: readonly UpstreamRef[];
+  readonly refs: RefsSnapshot;
 }
 
 export interface FetchOk {

@@ -30,9 +30,7 @@ export class Credential {
 }
 
 /** The header fields to send, in lower case. The result must not be kept or printed. */
-export function credentialFields(
-  credential: Credential | undefined,
-): ReadonlyArray<readonly [string, string]> {
+export function credentialFields(credential: Credential | undefined): ReadonlyArray<readonly [string, string]> {
   return credential === undefined ? [] : credential[read]();
 }
 

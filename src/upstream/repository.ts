@@ -55,10 +55,7 @@ const ENDINGS: readonly RegExp[] = [
 ];
 
 /** Reads the path of a request, still percent-encoded, without its query. */
-export function parseRepositoryPath(
-  pathname: string,
-  upstreams: ReadonlyMap<string, UpstreamConfig>,
-): RepositoryPath {
+export function parseRepositoryPath(pathname: string, upstreams: ReadonlyMap<string, UpstreamConfig>): RepositoryPath {
   const match = /^\/git\/([^/]+)\/(.+)$/.exec(pathname);
   if (match === null) return { kind: 'bad_request', reason: 'the path is not /git/<upstream>/<path>' };
   const [, upstreamName, encodedPath] = match as unknown as [string, string, string];
@@ -78,10 +75,7 @@ export function parseRepositoryPath(
 }
 
 /** The repository of a canonical name, as it is stored in counters and lists. Throws `invalid_argument`. */
-export function repositoryOfName(
-  name: string,
-  upstreams: ReadonlyMap<string, UpstreamConfig>,
-): Repository {
+export function repositoryOfName(name: string, upstreams: ReadonlyMap<string, UpstreamConfig>): Repository {
   const slash = name.indexOf('/');
   const upstream = slash < 0 ? undefined : upstreams.get(name.slice(0, slash).toLowerCase());
   if (upstream === undefined) {
@@ -142,7 +136,10 @@ function identify(upstream: UpstreamConfig, decodedPath: string): Identity {
     .map((segment, i) => (i <= last ? segment.replace(/\.git$/, '%2Egit') : `${segment}.git`))
     .join('/');
   if (key.length > MAX_KEY_BYTES || segments.some((segment) => segment.length > MAX_SEGMENT_BYTES)) {
-    return { kind: 'bad_request', reason: `the path is longer than ${MAX_KEY_BYTES} bytes, or a part of it than ${MAX_SEGMENT_BYTES}` };
+    return {
+      kind: 'bad_request',
+      reason: `the path is longer than ${MAX_KEY_BYTES} bytes, or a part of it than ${MAX_SEGMENT_BYTES}`,
+    };
   }
   return { kind: 'identity', upstream, name: `${upstream.name}/${path}`, key };
 }
