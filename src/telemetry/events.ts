@@ -1,0 +1,30 @@
+/** Every event that hotpack logs. The name says what happened; fields say to what. */
+export type EventName =
+  // the process
+  | 'setting_unknown'
+  | 'started'
+  | 'stopping'
+  | 'stopped'
+  // requests
+  | 'request'
+  | 'request_failed'
+  // access
+  | 'access_denied'
+  // upstream
+  | 'upstream_failed'
+  | 'upstream_throttled'
+  // mirrors
+  | 'fill_started'
+  | 'fill_ended'
+  | 'fill_failed'
+  | 'ingest_failed'
+  | 'publish'
+  | 'mirror_damaged'
+  | 'mirror_reset'
+  // stored answers
+  | 'answer_stored'
+  | 'answer_failed'
+  // background
+  | 'job_failed'
+  | 'thread_lost'
+  | 'storage_failed';

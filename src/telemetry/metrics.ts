@@ -1,0 +1,83 @@
+/** Every metric's name, labels and meaning: what `GET /metrics` shows. */
+import { createRegistry, type Counter, type Gauge, type Histogram, type NoLabels } from './registry.ts';
+
+/** What a request asked for: `info-refs` and `other` cover every method, `proxy` is what goes through byte for byte. */
+export type RequestKind = 'info-refs' | 'ls-refs' | 'fetch' | 'push' | 'proxy' | 'other';
+/** Where an answer came from; `none` where hotpack answered by itself (errors, probes). */
+export type AnswerSource = 'pack-cache' | 'mirror' | 'upstream' | 'none';
+export type UpstreamOperation = 'info-refs' | 'ls-refs' | 'fetch' | 'proxy';
+export type UpstreamOutcome = 'ok' | 'denied' | 'throttled' | 'failed' | 'timeout';
+export type StoredKind = 'mirrors' | 'answers';
+export type JobState = 'queued' | 'running';
+/** `stale`: granted from a confirmation kept while upstream gave no answer; `unavailable`: no answer and none kept. */
+export type AccessDecision = 'granted' | 'denied' | 'stale' | 'unavailable';
+
+export interface Metrics {
+  readonly requests: Counter<{ kind: RequestKind; source: AnswerSource }>;
+  readonly requestSeconds: Histogram<{ kind: RequestKind; source: AnswerSource }>;
+  readonly servedBytes: Counter<{ source: AnswerSource }>;
+  readonly upstreamRequests: Counter<{ operation: UpstreamOperation; outcome: UpstreamOutcome }>;
+  readonly upstreamBytes: Counter<NoLabels>;
+  readonly mirrors: Gauge<NoLabels>;
+  readonly storedBytes: Gauge<{ what: StoredKind }>;
+  readonly jobs: Gauge<{ state: JobState }>;
+  readonly access: Counter<{ decision: AccessDecision }>;
+  /** `collect` is called before every `render`, to set gauges that would cost something to keep up to date. */
+  onCollect(collect: () => void | Promise<void>): void;
+  /** Prometheus' text format. */
+  render(): Promise<string>;
+}
+
+const DURATION_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900];
+
+export function createMetrics(): Metrics {
+  const registry = createRegistry();
+  const collectors: (() => void | Promise<void>)[] = [];
+  return {
+    requests: registry.counter({
+      name: 'hotpack_requests_total',
+      help: 'Requests answered, by what was asked and where the answer came from.',
+      labels: ['kind', 'source'],
+    }),
+    requestSeconds: registry.histogram({
+      name: 'hotpack_request_duration_seconds',
+      help: 'From the request to the last byte of its answer.',
+      labels: ['kind', 'source'],
+      buckets: DURATION_BUCKETS_SECONDS,
+    }),
+    servedBytes: registry.counter({
+      name: 'hotpack_served_bytes_total',
+      help: 'Bytes of answer bodies, by where they came from.',
+      labels: ['source'],
+    }),
+    upstreamRequests: registry.counter({
+      name: 'hotpack_upstream_requests_total',
+      help: 'Requests sent to upstreams, by operation and outcome.',
+      labels: ['operation', 'outcome'],
+    }),
+    upstreamBytes: registry.counter({
+      name: 'hotpack_upstream_bytes_total',
+      help: 'Bytes of bodies received from upstreams.',
+      labels: [],
+    }),
+    mirrors: registry.gauge({ name: 'hotpack_mirrors', help: 'Mirrors in the store.', labels: [] }),
+    storedBytes: registry.gauge({
+      name: 'hotpack_stored_bytes',
+      help: 'Bytes in the store, by what they are.',
+      labels: ['what'],
+    }),
+    jobs: registry.gauge({ name: 'hotpack_jobs', help: 'Background jobs by state.', labels: ['state'] }),
+    access: registry.counter({
+      name: 'hotpack_access_total',
+      help: 'Access decisions.',
+      labels: ['decision'],
+    }),
+    onCollect(collect) {
+      collectors.push(collect);
+    },
+    async render() {
+      for (const collect of collectors) await collect();
+      return registry.render();
+    },
+  };
+}
