@@ -1,0 +1,240 @@
+/**
+ * Every setting: its name in the environment, what it takes, its default and its meaning. The README's table is
+ * generated from here (`npm run docs`), so that what is documented is what is honoured.
+ */
+import * as v from 'valibot';
+import { HotpackError } from './bytes/error.ts';
+import {
+  byteSize,
+  describeValue,
+  duration,
+  host,
+  oneOf,
+  port,
+  storageSpec,
+  tokenList,
+  upstreamList,
+  type StorageSpec,
+  type UpstreamEntry,
+  type ValueSchema,
+} from './setting-values.ts';
+import { LOG_LEVELS, type LogLevel } from './telemetry/logger.ts';
+import { createRedact } from './telemetry/redact.ts';
+import { credentialOfToken } from './upstream/credential.ts';
+import type { UpstreamConfig } from './upstream/repository.ts';
+
+/** The settings one by one, as the environment gives them. Names end in the unit. */
+interface Settings {
+  readonly host: string;
+  readonly port: number;
+  readonly upstreams: readonly UpstreamEntry[];
+  readonly upstreamTokens: ReadonlyMap<string, string>;
+  readonly storage: StorageSpec;
+  readonly refCheckIntervalMs: number;
+  readonly fetchTimeoutMs: number;
+  readonly cloneTimeoutMs: number;
+  readonly lsRefsTimeoutMs: number;
+  readonly staleIfErrorMs: number;
+  readonly accessTtlMs: number;
+  readonly accessDenyTtlMs: number;
+  readonly packCacheBytes: number;
+  readonly memoryBytes: number;
+  readonly maxRequestBytes: number;
+  readonly shutdownTimeoutMs: number;
+  readonly logLevel: LogLevel;
+}
+
+/** What `createApp` and the adapters work with. */
+export interface Config extends Omit<Settings, 'upstreams' | 'upstreamTokens'> {
+  /** By name, credentials included. */
+  readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
+  /** Every configured secret in the clear, for the logger to keep out of its lines. */
+  readonly secrets: readonly string[];
+}
+
+export interface Setting<T = unknown> {
+  readonly env: string;
+  readonly default: string;
+  /** Where memory is dear: Workers. */
+  readonly edgeDefault?: string;
+  readonly value: ValueSchema<T>;
+  /** One sentence for the README. */
+  readonly meaning: string;
+  /** Its value never comes out, not even in an error. */
+  readonly secret?: true;
+}
+
+/** Upstreams whose hosts take `A/B` and `a/b` for one repository. */
+const IGNORE_CASE: readonly string[] = ['github.com', 'gitlab.com', 'bitbucket.org', 'codeberg.org'];
+
+export const SETTINGS: { readonly [K in keyof Settings]: Setting<Settings[K]> } = {
+  host: { env: 'HOST', default: '127.0.0.1', value: host(), meaning: 'the address to listen on' },
+  port: { env: 'PORT', default: '8080', value: port(), meaning: 'the port to listen on' },
+  upstreams: {
+    env: 'HOTPACK_UPSTREAMS',
+    default: IGNORE_CASE.join(','),
+    value: upstreamList(),
+    meaning: 'the hosts that hotpack serves from; `name` alone stands for `https://name`',
+  },
+  upstreamTokens: {
+    env: 'HOTPACK_UPSTREAM_TOKENS',
+    default: '',
+    value: tokenList(),
+    secret: true,
+    meaning:
+      "hotpack's own credential toward an upstream; it fills mirrors and fetches for clients that the upstream itself let in, and never decides who may read",
+  },
+  storage: {
+    env: 'HOTPACK_STORAGE',
+    default: 'fs:.hotpack',
+    edgeDefault: 'memory:',
+    value: storageSpec(),
+    meaning: 'where mirrors and stored answers are kept; a folder is relative to the working directory',
+  },
+  refCheckIntervalMs: {
+    env: 'HOTPACK_REF_CHECK_INTERVAL',
+    default: '10s',
+    value: duration(),
+    meaning: 'how old the refs may be that a client is shown; 0 asks upstream every time',
+  },
+  fetchTimeoutMs: {
+    env: 'HOTPACK_FETCH_TIMEOUT',
+    default: '5m',
+    value: duration({ positive: true }),
+    meaning: 'the limit for the update of a mirror that is here, from its request to its last byte',
+  },
+  cloneTimeoutMs: {
+    env: 'HOTPACK_CLONE_TIMEOUT',
+    default: '1h',
+    value: duration({ positive: true }),
+    meaning: 'the limit for the first fill of a mirror',
+  },
+  lsRefsTimeoutMs: {
+    env: 'HOTPACK_LS_REFS_TIMEOUT',
+    default: '1m',
+    value: duration({ positive: true }),
+    meaning: 'the limit for asking upstream for its refs',
+  },
+  staleIfErrorMs: {
+    env: 'HOTPACK_STALE_IF_ERROR',
+    default: '1h',
+    value: duration(),
+    meaning: 'how long refs and confirmed access outlive an upstream that gives no answer; 0 not at all',
+  },
+  accessTtlMs: {
+    env: 'HOTPACK_ACCESS_TTL',
+    default: '1m',
+    value: duration(),
+    meaning: "how long upstream's yes to a credential is kept; 0 asks every time",
+  },
+  accessDenyTtlMs: {
+    env: 'HOTPACK_ACCESS_DENY_TTL',
+    default: '5s',
+    value: duration(),
+    meaning: "how long upstream's no is kept; 0 asks every time",
+  },
+  packCacheBytes: {
+    env: 'HOTPACK_PACK_CACHE_BYTES',
+    default: '10GiB',
+    value: byteSize(),
+    meaning: 'stored answers in all; 0 keeps none',
+  },
+  memoryBytes: {
+    env: 'HOTPACK_MEMORY_BYTES',
+    default: '512MiB',
+    edgeDefault: '64MiB',
+    value: byteSize(16 * 2 ** 20),
+    meaning: 'caches and windows in memory',
+  },
+  maxRequestBytes: {
+    env: 'HOTPACK_MAX_REQUEST_BYTES',
+    default: '64MiB',
+    value: byteSize(1024),
+    meaning: 'the longest request of a fetching client, decoded; pushes pass through and are not counted',
+  },
+  shutdownTimeoutMs: {
+    env: 'HOTPACK_SHUTDOWN_TIMEOUT',
+    default: '30s',
+    value: duration(),
+    meaning: 'how long running requests and jobs may go on after SIGTERM or SIGINT',
+  },
+  logLevel: {
+    env: 'HOTPACK_LOG_LEVEL',
+    default: 'info',
+    value: oneOf(LOG_LEVELS),
+    meaning: 'the lowest level of log lines that come out',
+  },
+};
+
+/**
+ * Reads the settings. Empty values count as not set. Throws `invalid_argument` with a message of one line that names
+ * the setting, its value unless that is secret, and what it takes. `warnings`: names of `HOTPACK_*` that mean nothing here.
+ */
+export function resolveConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  options: { readonly edge: boolean },
+): { readonly config: Config; readonly warnings: readonly string[] } {
+  const read = <T>(setting: Setting<T>): T => readSetting(setting, env[setting.env], options.edge);
+  const { upstreams: upstreamSetting, upstreamTokens: tokenSetting } = SETTINGS;
+  const entries = read(upstreamSetting);
+  const tokens = read(tokenSetting);
+  for (const name of tokens.keys()) {
+    if (entries.some((entry) => entry.name === name)) continue;
+    throw new HotpackError(
+      'invalid_argument',
+      `${tokenSetting.env}: names an upstream that ${upstreamSetting.env} does not list`,
+    );
+  }
+  const config: Config = {
+    host: read(SETTINGS.host),
+    port: read(SETTINGS.port),
+    upstreams: new Map(entries.map((entry) => [entry.name, upstreamConfig(entry, tokens.get(entry.name))])),
+    storage: read(SETTINGS.storage),
+    refCheckIntervalMs: read(SETTINGS.refCheckIntervalMs),
+    fetchTimeoutMs: read(SETTINGS.fetchTimeoutMs),
+    cloneTimeoutMs: read(SETTINGS.cloneTimeoutMs),
+    lsRefsTimeoutMs: read(SETTINGS.lsRefsTimeoutMs),
+    staleIfErrorMs: read(SETTINGS.staleIfErrorMs),
+    accessTtlMs: read(SETTINGS.accessTtlMs),
+    accessDenyTtlMs: read(SETTINGS.accessDenyTtlMs),
+    packCacheBytes: read(SETTINGS.packCacheBytes),
+    memoryBytes: read(SETTINGS.memoryBytes),
+    maxRequestBytes: read(SETTINGS.maxRequestBytes),
+    shutdownTimeoutMs: read(SETTINGS.shutdownTimeoutMs),
+    logLevel: read(SETTINGS.logLevel),
+    secrets: [...tokens.values()].flatMap(secretParts),
+  };
+  const known = new Set(Object.values(SETTINGS).map((setting) => setting.env));
+  const warnings = Object.keys(env).filter((name) => name.startsWith('HOTPACK_') && !known.has(name));
+  return { config, warnings: warnings.toSorted() };
+}
+
+function readSetting<T>(setting: Setting<T>, given: string | undefined, edge: boolean): T {
+  const fallback = (edge ? setting.edgeDefault : undefined) ?? setting.default;
+  const text = given === undefined || given.trim() === '' ? fallback : given.trim();
+  const parsed = v.safeParse(setting.value, text);
+  if (parsed.success) return parsed.output;
+  const shown = setting.secret === true ? 'the value (not shown)' : printable(text);
+  throw new HotpackError('invalid_argument', `${setting.env}: ${shown} is not ${describeValue(setting.value)}`);
+}
+
+/** A value on one line, short, and without the userinfo of URLs. */
+function printable(text: string): string {
+  const clean = String(createRedact([])(text));
+  return JSON.stringify(clean.length > 200 ? `${clean.slice(0, 200)}…` : clean);
+}
+
+function upstreamConfig(entry: UpstreamEntry, token: string | undefined): UpstreamConfig {
+  return {
+    name: entry.name,
+    baseUrl: entry.baseUrl,
+    ignoresCase: IGNORE_CASE.includes(entry.name),
+    ...(token === undefined ? {} : { token: credentialOfToken(token) }),
+  };
+}
+
+/** The token alone and as the pair that Basic credentials are made of. */
+function secretParts(token: string): string[] {
+  const colon = token.indexOf(':');
+  return colon === -1 ? [token, `x-access-token:${token}`] : [token, token.slice(colon + 1)];
+}

@@ -1,0 +1,139 @@
+/**
+ * The values that settings take, each as a schema from the environment's string to what the code works with.
+ * A schema's description is what an error message and the README say that the setting takes.
+ */
+import * as v from 'valibot';
+
+export type ValueSchema<T> = v.GenericSchema<string, T>;
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 };
+const UNIT_BYTES: Readonly<Record<string, number>> = {
+  '': 1,
+  B: 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+};
+/** The longest that a timer of any runtime can wait: 2^31 − 1 ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** What a schema takes, in words. */
+export function describeValue(schema: v.GenericSchema<string, unknown>): string {
+  return v.getDescription(schema) ?? 'a value';
+}
+
+/** Milliseconds. `0` is taken unless `positive`. */
+export function duration(options: { readonly positive?: boolean } = {}): ValueSchema<number> {
+  const positive = options.positive === true;
+  return v.pipe(
+    v.string(),
+    v.regex(/^(\d+(ms|s|m|h|d)|0)$/),
+    v.transform((text) => {
+      const [, digits, unit] = /^(\d+)([a-z]*)$/.exec(text) as unknown as [string, string, string];
+      return Number(digits) * (UNIT_MS[unit] ?? 0);
+    }),
+    v.minValue(positive ? 1 : 0),
+    v.maxValue(MAX_TIMER_MS),
+    v.description(`a duration such as 250ms, 10s, 5m, 1h or 14d${positive ? ' above 0' : ', or 0'}, at most 24d`),
+  );
+}
+
+/** Bytes, at least `min`. */
+export function byteSize(min = 0): ValueSchema<number> {
+  return v.pipe(
+    v.string(),
+    v.regex(/^\d+(B|KiB|MiB|GiB|TiB)?$/),
+    v.transform((text) => {
+      const [, digits, unit] = /^(\d+)(.*)$/.exec(text) as unknown as [string, string, string];
+      return Number(digits) * (UNIT_BYTES[unit] as number);
+    }),
+    v.safeInteger(),
+    v.minValue(min),
+    v.description(`bytes such as 1048576, 64MiB or 10GiB${min === 0 ? '' : `, at least ${min}`}`),
+  );
+}
+
+export function port(): ValueSchema<number> {
+  return v.pipe(
+    v.string(),
+    v.regex(/^\d{1,5}$/),
+    v.transform(Number),
+    v.maxValue(65_535),
+    v.description('a port from 0 to 65535; 0 picks a free one'),
+  );
+}
+
+export function host(): ValueSchema<string> {
+  return v.pipe(v.string(), v.regex(/^[A-Za-z0-9._:%-]+$/), v.description('a host name or an IP address'));
+}
+
+export function oneOf<const T extends readonly string[]>(names: T): ValueSchema<T[number]> {
+  return v.pipe(v.picklist(names), v.description(`one of ${names.join(', ')}`)) as unknown as ValueSchema<T[number]>;
+}
+
+/** Where things are kept. */
+export type StorageSpec = { readonly kind: 'fs'; readonly folder: string } | { readonly kind: 'memory' };
+
+export function storageSpec(): ValueSchema<StorageSpec> {
+  return v.pipe(
+    v.string(),
+    v.regex(/^(fs:.+|memory:)$/s),
+    v.transform((text): StorageSpec =>
+      text === 'memory:' ? { kind: 'memory' } : { kind: 'fs', folder: text.slice(3) },
+    ),
+    v.description('fs:DIR or memory:'),
+  );
+}
+
+/** One upstream of the list: its name and its base URL without a trailing slash. */
+export interface UpstreamEntry {
+  readonly name: string;
+  readonly baseUrl: string;
+}
+
+export function upstreamList(): ValueSchema<readonly UpstreamEntry[]> {
+  return v.pipe(
+    v.string(),
+    v.transform((text) => listItems(text).map(upstreamEntry)),
+    v.minLength(1),
+    v.check((entries) => entries.every((entry) => entry !== undefined)),
+    v.transform((entries) => entries.filter((entry) => entry !== undefined)),
+    v.check((entries) => new Set(entries.map((entry) => entry.name)).size === entries.length),
+    v.description(
+      'a list of name or name=base-URL, each name once and of A-Z a-z 0-9 . _ -, the URL http or https without user, query or fragment',
+    ),
+  );
+}
+
+/** `name=token` or `name=user:token`, by the upstream's name. */
+export function tokenList(): ValueSchema<ReadonlyMap<string, string>> {
+  return v.pipe(
+    v.string(),
+    v.transform((text) => listItems(text).map((item) => /^([^=]+)=(\S+)$/.exec(item))),
+    v.check((items) => items.every((item) => item !== null)),
+    v.transform((items) => items.map((item) => [(item?.[1] ?? '').toLowerCase(), item?.[2] ?? ''] as const)),
+    v.check((items) => new Set(items.map(([name]) => name)).size === items.length),
+    v.transform((items) => new Map(items)),
+    v.description('a list of name=token or name=user:token, each name once'),
+  );
+}
+
+function listItems(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+function upstreamEntry(item: string): UpstreamEntry | undefined {
+  const equals = item.indexOf('=');
+  const name = (equals === -1 ? item : item.slice(0, equals)).toLowerCase();
+  if (!/^[a-z0-9._-]+$/.test(name) || /^\.+$/.test(name)) return undefined;
+  const text = equals === -1 ? `https://${name}` : item.slice(equals + 1);
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  const plain = url.username === '' && url.password === '' && url.search === '' && url.hash === '';
+  if (!plain || !/^https?:$/.test(url.protocol)) return undefined;
+  return { name, baseUrl: `${url.origin}${url.pathname.replace(/\/+$/, '')}` };
+}
