@@ -25,8 +25,13 @@ export function oidFromBytes(table: Uint8Array, offset = 0): Oid {
 /** Writes the 20 bytes of `oid` at `offset` of `table`. `oid` must be an `Oid`. */
 export function writeOidBytes(oid: Oid, table: Uint8Array, offset = 0): void {
   for (let i = 0; i < OID_BYTES; i++) {
-    table[offset + i] = Number.parseInt(oid.slice(2 * i, 2 * i + 2), 16);
+    table[offset + i] = (digitOf(oid.charCodeAt(2 * i)) << 4) | digitOf(oid.charCodeAt(2 * i + 1));
   }
+}
+
+/** `0`-`9` are 0x30-0x39, `a`-`f` 0x61-0x66: bit 6 tells them apart. */
+function digitOf(code: number): number {
+  return (code & 0xf) + (code >> 6) * 9;
 }
 
 export function oidToBytes(oid: Oid): Uint8Array {

@@ -5,8 +5,11 @@
  * - **documents**: values of at most 1 MiB that change by compare-and-swap. Of any number of writers
  *   that replace the same version exactly one wins. A document's key is never an object's key.
  *
- * Keys: segments of `[A-Za-z0-9._%~-]`, never empty, `.` or `..`; at most 1,000 bytes in all. A key MUST NOT
- * be a segment-wise prefix of another one. Drivers MUST reject other keys with `invalid_argument`.
+ * Keys: segments of `[A-Za-z0-9._%~-]`, never empty, `.` or `..`, at most 250 bytes each and 1,000 bytes in all; the first
+ * segment is not `tmp`, which is the drivers' own. Drivers MUST reject other keys with `invalid_argument`. A key MUST NOT be a
+ * segment-wise prefix of another one: where that is broken, a driver may answer `invalid_argument`.
+ *
+ * `head`, `readAll` and `open` see objects only, `readDocument` documents only, `list` and `delete` both.
  *
  * Every call rejects with `storage_unavailable` (detail.key, cause) when the medium fails, and with
  * `aborted` when its signal fires; what can be expected is a returned union. A call that was aborted or
@@ -16,6 +19,7 @@ export type Absent = { readonly kind: 'absent' };
 export const ABSENT: Absent = { kind: 'absent' };
 
 export interface ObjectInfo {
+  readonly kind: 'object' | 'document';
   readonly key: string;
   /** Length in bytes. */
   readonly bytes: number;
@@ -39,7 +43,7 @@ export interface RandomAccess {
 export interface StorageReader extends RandomAccess {
   readonly kind: 'reader';
   readonly info: ObjectInfo;
-  /** Bytes `[offset, offset + length)` in chunks of at least 64 KiB but for the last; cancel closes nothing else. */
+  /** Bytes `[offset, offset + length)` in chunks of at least 64 KiB but for the last; cancel closes nothing else, `close` ends it with an error. */
   stream(range?: { offset: number; length: number }, signal?: AbortSignal): ReadableStream<Uint8Array>;
   close(): Promise<void>;
 }
@@ -73,16 +77,26 @@ export interface ListPage {
 export interface Storage {
   head(key: string, signal?: AbortSignal): Promise<ObjectInfo | Absent>;
   /** All bytes of an object of at most `maxBytes` (more is `limit_exceeded`). */
-  readAll(key: string, maxBytes: number, signal?: AbortSignal): Promise<{ readonly kind: 'found'; readonly bytes: Uint8Array } | Absent>;
+  readAll(
+    key: string,
+    maxBytes: number,
+    signal?: AbortSignal,
+  ): Promise<{ readonly kind: 'found'; readonly bytes: Uint8Array } | Absent>;
   open(key: string, signal?: AbortSignal): Promise<StorageReader | Absent>;
   /** Atomic: readers see the old bytes or the new ones. Durable when it resolves. */
   put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
   /** Like `put`, but only where nothing is under the key. Of racing creators one wins. */
   create(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<'created' | 'exists'>;
-  /** `key` is fixed at open, since object stores name an upload when it starts. */
+  /** `key` is fixed at open, since object stores name an upload when it starts. The signal ends the opening, not the writer. */
   openWriter(key: string, signal?: AbortSignal): Promise<StorageWriter>;
-  readDocument(key: string, signal?: AbortSignal): Promise<{ readonly kind: 'found'; readonly bytes: Uint8Array; readonly version: string } | Absent>;
-  /** Replaces the document if its version is still `expected` (`'absent'`: only if there is none). */
+  readDocument(
+    key: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly kind: 'found'; readonly bytes: Uint8Array; readonly version: string } | Absent>;
+  /**
+   * Replaces the document if its version is still `expected` (`'absent'`: only if there is none). A version is opaque and never
+   * comes back, so that A-B-A is seen.
+   */
   replaceDocument(
     key: string,
     bytes: Uint8Array,
@@ -94,11 +108,15 @@ export interface Storage {
    * order of UTF-8 bytes, at most `limit` (1 to 1,000, default 1,000) a page. What is created or deleted
    * while pages are read may or may not be seen; everything else is seen exactly once.
    */
-  list(prefix: string, page?: { readonly after?: string; readonly limit?: number }, signal?: AbortSignal): Promise<ListPage>;
-  /** Deletes objects and documents; absent ones are no error. */
+  list(
+    prefix: string,
+    page?: { readonly after?: string; readonly limit?: number },
+    signal?: AbortSignal,
+  ): Promise<ListPage>;
+  /** Deletes objects and documents; absent ones are no error. A document made anew under the key has another version. */
   delete(keys: readonly string[], signal?: AbortSignal): Promise<void>;
   /** Rejects unless the medium answers and takes writes. Cheap: called by the readiness probe. */
   probe(signal?: AbortSignal): Promise<void>;
-  /** Ends timers and handles. Outstanding writers are aborted. */
+  /** Ends timers and handles. Outstanding writers are aborted; later calls reject with `storage_unavailable`. */
   close(): Promise<void>;
 }
