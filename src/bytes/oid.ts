@@ -11,7 +11,7 @@ const OID_PATTERN = /^[0-9a-f]{40}$/;
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** True where `text` is 40 lower-case hex digits. */
-export function isOid(text: string): text is Oid {
+export function isOid(text: string): boolean {
   return OID_PATTERN.test(text);
 }
 

@@ -1,0 +1,138 @@
+/**
+ * What upstream says its refs are, and since when we know (DESIGN 1). A request may be shown a check only if that check was
+ * sent after the request arrived, or is younger than the interval; a failed check never counts as "unchanged".
+ *
+ * Whoever cannot use what is known joins a check that is not yet sent, or starts one: at most two are under way for a
+ * scope, so that one hanging check does not hold up the next, and everyone who arrives meanwhile shares the one that
+ * waits behind them. Of two answers the one that was sent later counts, whichever came first.
+ */
+import { raceSignal } from '../../bytes/abort.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
+import type { Failure, RefsOk } from '../../upstream/contract.ts';
+import type { Credential } from '../../upstream/credential.ts';
+
+/** `branches`: HEAD, `refs/heads/`, `refs/tags/`. `all` holds these too. */
+export type RefsScope = 'branches' | 'all';
+
+export const BRANCH_PREFIXES: readonly string[] = ['refs/heads/', 'refs/tags/', 'HEAD'];
+
+export interface RefsCheck {
+  readonly scope: RefsScope;
+  readonly refs: RefsSnapshot;
+  readonly sentAtMs: number;
+}
+
+export type RefsAnswer =
+  | { readonly kind: 'known'; readonly check: RefsCheck }
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+export interface RefsAsking {
+  readonly arrivedAtMs: number;
+  readonly credential: Credential | undefined;
+  /** v2 capability lines of the upstream. */
+  readonly capabilities: readonly string[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface RefsLedgerOptions {
+  readonly now: () => number;
+  readonly intervalMs: number;
+  ask(scope: RefsScope, asking: RefsAsking): Promise<RefsOk | Failure>;
+  /** Called with each check that replaced what was known of its scope. */
+  onCheck(check: RefsCheck, asking: RefsAsking): void;
+}
+
+const MAX_UNDER_WAY = 2;
+
+interface Lane {
+  latest: RefsCheck | undefined;
+  readonly underWay: Set<Promise<RefsAnswer>>;
+  waiting: { readonly asking: RefsAsking; readonly answer: Promise<RefsAnswer> } | undefined;
+}
+
+export class RefsLedger {
+  readonly #options: RefsLedgerOptions;
+  readonly #lanes: Readonly<Record<RefsScope, Lane>> = { branches: newLane(), all: newLane() };
+  /** Checks sent before this count for nothing: something was pushed since. */
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: RefsLedgerOptions) {
+    this.#options = options;
+  }
+
+  /** The youngest check of any scope, however old. */
+  latest(scope: RefsScope = 'branches'): RefsCheck | undefined {
+    const all = this.#lanes.all.latest;
+    if (scope === 'all') return all;
+    const branches = this.#lanes.branches.latest;
+    if (all === undefined || branches === undefined) return branches ?? all;
+    return all.sentAtMs > branches.sentAtMs ? all : branches;
+  }
+
+  /** From now on only checks sent later count. */
+  forget(): void {
+    this.#notBeforeMs = this.#options.now();
+  }
+
+  /** Takes a list of all refs that upstream gave in another way (a v0 advertisement). */
+  note(check: RefsCheck, asking: RefsAsking): void {
+    this.#keep(check, asking);
+  }
+
+  /** What `asking` may be shown. Rejects with `aborted` alone. */
+  async get(scope: RefsScope, asking: RefsAsking): Promise<RefsAnswer> {
+    const latest = this.latest(scope);
+    if (latest !== undefined && this.#mayUse(latest, asking.arrivedAtMs)) return { kind: 'known', check: latest };
+    const lane = this.#lanes[scope];
+    const joined = lane.waiting;
+    const answer = await raceSignal(joined?.answer ?? this.#begin(scope, lane, asking), asking.signal);
+    // Another client's credential may have been refused where ours is not: ask for ourselves.
+    if (joined !== undefined && answer.kind === 'failed' && answer.failure.kind === 'denied') {
+      return raceSignal(this.#send(scope, lane, asking), asking.signal);
+    }
+    return answer;
+  }
+
+  #mayUse(check: RefsCheck, arrivedAtMs: number): boolean {
+    const { now, intervalMs } = this.#options;
+    if (check.sentAtMs < this.#notBeforeMs) return false;
+    return check.sentAtMs > arrivedAtMs || now() - check.sentAtMs < intervalMs;
+  }
+
+  #begin(scope: RefsScope, lane: Lane, asking: RefsAsking): Promise<RefsAnswer> {
+    if (lane.underWay.size < MAX_UNDER_WAY) return this.#send(scope, lane, asking);
+    const answer = Promise.race(lane.underWay).then(() => {
+      lane.waiting = undefined;
+      return this.#send(scope, lane, asking);
+    });
+    lane.waiting = { asking, answer };
+    return answer;
+  }
+
+  #send(scope: RefsScope, lane: Lane, asking: RefsAsking): Promise<RefsAnswer> {
+    const sentAtMs = this.#options.now();
+    const answer = this.#options
+      // The check serves others too: it does not end with the one who started it.
+      .ask(scope, { ...asking, signal: undefined })
+      .then((outcome): RefsAnswer => {
+        if (outcome.kind !== 'ok') return { kind: 'failed', failure: outcome };
+        const check: RefsCheck = { scope, refs: outcome.refs, sentAtMs };
+        this.#keep(check, asking);
+        return { kind: 'known', check };
+      })
+      .finally(() => lane.underWay.delete(answer));
+    lane.underWay.add(answer);
+    return answer;
+  }
+
+  #keep(check: RefsCheck, asking: RefsAsking): void {
+    const lane = this.#lanes[check.scope];
+    if (lane.latest !== undefined && lane.latest.sentAtMs > check.sentAtMs) return;
+    lane.latest = check;
+    this.#options.onCheck(check, asking);
+  }
+}
+
+function newLane(): Lane {
+  return { latest: undefined, underWay: new Set(), waiting: undefined };
+}

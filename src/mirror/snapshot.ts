@@ -1,0 +1,56 @@
+/**
+ * One manifest with its packs open: what a request works on from its first byte to its last. Packs that were replaced
+ * stay open until their last reader lets go; nothing ever waits for a reader.
+ */
+import type { ObjectStore } from '../pack/object-store.ts';
+import type { PackedObjects } from '../pack/reading/packed-objects.ts';
+import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
+import type { Manifest } from './catalog/manifest.ts';
+import type { OpenPacks } from './packs.ts';
+
+/** To be released exactly once, by whoever was handed it. */
+export interface MirrorSnapshot {
+  readonly manifest: Manifest;
+  /** Refs whose closure is in `store`. */
+  readonly held: RefsSnapshot;
+  readonly store: ObjectStore & PackedObjects;
+  release(): void;
+}
+
+/** Open packs that several snapshots share; closed when the last one has let go. Starts with one user. */
+export class SharedPacks {
+  readonly #packs: OpenPacks;
+  #users = 1;
+
+  constructor(packs: OpenPacks) {
+    this.#packs = packs;
+  }
+
+  get isIdle(): boolean {
+    return this.#users <= 1;
+  }
+
+  get isClosed(): boolean {
+    return this.#users === 0;
+  }
+
+  snapshot(manifest: Manifest, held: RefsSnapshot): MirrorSnapshot {
+    this.#users++;
+    let released = false;
+    return {
+      manifest,
+      held,
+      store: this.#packs.store,
+      release: () => {
+        if (released) return;
+        released = true;
+        this.release();
+      },
+    };
+  }
+
+  release(): void {
+    this.#users--;
+    if (this.#users === 0) void this.#packs.close();
+  }
+}
