@@ -2,6 +2,7 @@
  * Who may read what, now. Nothing of the answer may be used for another request, another repository or another
  * credential; what is kept between requests is kept in here.
  */
+import type { Capabilities } from '../protocol/capabilities/capability.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import type { GitProtocol, UpstreamAnswer } from '../upstream/contract.ts';
 import type { Credential } from '../upstream/credential.ts';
@@ -13,9 +14,9 @@ export interface UpstreamFacts {
   readonly proxyOnly: boolean;
   readonly objectFormat: string;
   /** The lines after `version 2`; empty where upstream does not speak it. */
-  readonly v2Capabilities: readonly string[];
+  readonly v2Capabilities: Capabilities;
   /** The list behind the first ref of a v0 advertisement; always there where the check was made for a v0 or v1 client. */
-  readonly v0Capabilities?: readonly string[];
+  readonly v0Capabilities?: Capabilities;
 }
 
 export interface Granted {
@@ -39,7 +40,13 @@ export type AccessDecision =
   | { readonly kind: 'denied'; readonly answer: UpstreamAnswer }
   /** `location` is within hotpack; undefined where upstream leads out of the configured ones. */
   | { readonly kind: 'redirect'; readonly status: number; readonly location: string | undefined }
-  | { readonly kind: 'unavailable'; readonly message: string; readonly retryAtMs: number };
+  | {
+      readonly kind: 'unavailable';
+      readonly message: string;
+      readonly retryAtMs: number;
+      /** What upstream said with its 429 or 5xx, where it said something. */
+      readonly answer?: UpstreamAnswer;
+    };
 
 export interface Access {
   /** `aborted` where the signal fires; nothing else rejects. Costs at most one upstream request (two for the first v0 client of a repository). */

@@ -3,6 +3,7 @@
  * union; a call rejects only with `aborted` (its signal fired) or `invalid_argument`. A time limit that ran out
  * is `unavailable` with reason `timeout`; within a body that is already streaming it errors the stream.
  */
+import type { Capabilities } from '../protocol/capabilities/capability.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import type { Credential } from './credential.ts';
 import type { Repository, UpstreamConfig } from './repository.ts';
@@ -44,8 +45,15 @@ export interface Unavailable {
   readonly reason: 'network' | 'timeout' | 'status' | 'malformed';
   /** In words for a log line or a client; never a secret. */
   readonly message: string;
-  readonly status?: number;
   readonly retryAtMs: number;
+  /** Where upstream said something after all (5xx). */
+  readonly answer?: UpstreamAnswer;
+}
+
+/** Upstream understood and would not, in its own words (an ERR packet). */
+export interface Refused {
+  readonly kind: 'refused';
+  readonly message: string;
 }
 
 export type Failure = Denied | Redirect | Throttled | Unavailable;
@@ -56,13 +64,13 @@ export interface ProbeOk {
   readonly transport:
     | {
         readonly kind: 'v2';
-        /** The lines after `version 2`: `fetch=shallow filter`, `object-format=sha1`. */
-        readonly capabilities: readonly string[];
+        /** The lines after `version 2`. */
+        readonly capabilities: Capabilities;
       }
     | {
         /** v0, or v1 where that was asked for. */
         readonly kind: 'v0';
-        readonly capabilities: readonly string[];
+        readonly capabilities: Capabilities;
         /** Absent where the list is longer than 32 MiB. */
         readonly refs?: RefsSnapshot;
       }
@@ -90,8 +98,9 @@ export interface Asking {
 export interface LsRefsQuery {
   /** `ref-prefix` lines; empty asks for all. */
   readonly prefixes: readonly string[];
-  /** Capability lines of this upstream (`ProbeOk`), so that nothing is asked for that it does not speak. */
-  readonly capabilities: readonly string[];
+  /** What this upstream advertised over v2 (`ProbeOk`), so that nothing is asked for that it does not speak. */
+  readonly capabilities: Capabilities;
+  readonly serverOptions?: readonly string[];
 }
 
 export interface ForwardRequest {
@@ -106,6 +115,13 @@ export interface ForwardRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface ForwardAnswer {
+  readonly status: number;
+  /** As upstream sent them. `fetch` may have decoded the body: its length and encoding fields do not count. */
+  readonly headers: Headers;
+  readonly body: ReadableStream<Uint8Array> | null;
+}
+
 export interface Upstream {
   /** Asks with the client's credential alone, never with hotpack's token: the answer decides who may read. */
   probe(repository: Repository, asking: Asking & { readonly gitProtocol: GitProtocol }): Promise<ProbeOk | Failure>;
@@ -114,7 +130,7 @@ export interface Upstream {
    */
   probeAsHotpack(repository: Repository, signal?: AbortSignal): Promise<ProbeOk | Failure>;
   /** `ls-refs` over v2. Asks with hotpack's token where there is one: only for clients that were granted. */
-  lsRefs(repository: Repository, query: LsRefsQuery, asking: Asking): Promise<RefsOk | Failure>;
+  lsRefs(repository: Repository, query: LsRefsQuery, asking: Asking): Promise<RefsOk | Refused | Failure>;
   /**
    * A v2 `fetch`: `body` is a whole request in pkt-lines. Credentials as `lsRefs`. `purpose` chooses the time limit
    * (a first fill has the longer one) for the whole operation, the body's end included.
@@ -125,7 +141,7 @@ export interface Upstream {
     asking: Asking & { readonly purpose: 'update' | 'fill' | 'pass_through' },
   ): Promise<FetchOk | Failure>;
   /** Byte for byte; redirects are handed back. Rejects with `upstream_unavailable` or `timeout` where no answer came. */
-  forward(repository: Repository, request: ForwardRequest): Promise<Response>;
+  forward(repository: Repository, request: ForwardRequest): Promise<ForwardAnswer>;
   /** Until when (ms since the epoch) this upstream wants to be left alone by that kind of asker; undefined: now is fine. */
   throttledUntilMs(upstream: UpstreamConfig, asker: 'anonymous' | 'token'): number | undefined;
 }

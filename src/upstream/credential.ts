@@ -6,18 +6,13 @@
 import { createHmac } from 'node:crypto';
 
 const REDACTED = '[credential]';
-const read: unique symbol = Symbol('read');
+type Fields = ReadonlyArray<readonly [string, string]>;
+const fieldsOf = new WeakMap<Credential, Fields>();
 
 export class Credential {
-  readonly #fields: ReadonlyArray<readonly [string, string]>;
-
-  constructor(fields: ReadonlyArray<readonly [string, string]>) {
-    this.#fields = fields.map(([name, value]) => [name.toLowerCase(), value] as const).toSorted(byName);
-  }
-
-  /** For `credentialFields` alone. */
-  [read](): ReadonlyArray<readonly [string, string]> {
-    return this.#fields;
+  constructor(fields: Fields) {
+    const sorted = fields.map(([name, value]) => [name.toLowerCase(), value] as const).toSorted(byName);
+    fieldsOf.set(this, sorted);
   }
 
   toString(): string {
@@ -30,14 +25,16 @@ export class Credential {
 }
 
 /** The header fields to send, in lower case. The result must not be kept or printed. */
-export function credentialFields(credential: Credential | undefined): ReadonlyArray<readonly [string, string]> {
-  return credential === undefined ? [] : credential[read]();
+export function credentialFields(credential: Credential | undefined): Fields {
+  return credential === undefined ? [] : (fieldsOf.get(credential) as Fields);
 }
 
 /** A key for caches in memory: two credentials are equal where their keys are. Useless without `secret`. */
 export function credentialKey(credential: Credential | undefined, secret: Uint8Array): string {
   if (credential === undefined) return 'anonymous';
-  return createHmac('sha256', secret).update(JSON.stringify(credential[read]())).digest('base64');
+  return createHmac('sha256', secret)
+    .update(JSON.stringify(credentialFields(credential)))
+    .digest('base64');
 }
 
 /** `token` or `user:token` of the settings, as Basic, which every host takes for Git over HTTP. */
