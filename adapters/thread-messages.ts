@@ -1,0 +1,65 @@
+/** What the serving thread and a pack thread say to each other. Plain data; `bytes` are transferred, never shared. */
+import { HotpackError, type ErrorCode } from '../src/bytes/error.ts';
+import type { PackTask } from '../src/mirror/tasks.ts';
+
+/** What a thread needs to open the storage for itself: only kinds that several threads can see. */
+export interface ThreadStorage {
+  readonly kind: 'fs';
+  readonly folder: string;
+}
+
+export type ToThread =
+  | { readonly kind: 'start'; readonly id: number; readonly task: PackTask }
+  | { readonly kind: 'chunk'; readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'end'; readonly id: number }
+  /** The source of the chunks failed: the task sees this error where it reads. */
+  | { readonly kind: 'source_failed'; readonly id: number; readonly error: SentError }
+  | { readonly kind: 'abort'; readonly id: number };
+
+export type FromThread =
+  /** The task took that many bytes: as many may follow. */
+  | { readonly kind: 'taken'; readonly id: number; readonly bytes: number }
+  | { readonly kind: 'done'; readonly id: number; readonly result: unknown }
+  | { readonly kind: 'failed'; readonly id: number; readonly error: SentError };
+
+/** An error as it crosses threads: structured clone would lose its class and code. */
+export interface SentError {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: ErrorCode;
+  readonly detail?: Readonly<Record<string, unknown>>;
+  readonly stack?: string;
+  readonly cause?: SentError;
+}
+
+const MAX_CAUSES = 4;
+
+export function encodeError(error: unknown, causes = 0): SentError {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error) };
+  return {
+    name: error.name,
+    message: error.message,
+    ...(error.stack === undefined ? {} : { stack: error.stack }),
+    ...(error instanceof HotpackError ? { code: error.code, detail: plain(error.detail) } : {}),
+    ...(error.cause === undefined || causes === MAX_CAUSES ? {} : { cause: encodeError(error.cause, causes + 1) }),
+  };
+}
+
+export function decodeError(sent: SentError): Error {
+  const cause = sent.cause === undefined ? {} : { cause: decodeError(sent.cause) };
+  const error =
+    sent.code === undefined
+      ? Object.assign(new Error(sent.message, cause), { name: sent.name })
+      : new HotpackError(sent.code, sent.message, { detail: sent.detail ?? {}, ...cause });
+  if (sent.stack !== undefined) error.stack = sent.stack;
+  return error;
+}
+
+/** What structured clone refuses (functions, streams) becomes text. */
+function plain(detail: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  try {
+    return structuredClone(detail);
+  } catch {
+    return Object.fromEntries(Object.entries(detail).map(([name, value]) => [name, String(value)]));
+  }
+}
