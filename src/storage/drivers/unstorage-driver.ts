@@ -1,7 +1,7 @@
 /**
  * The part of a driver object that makes it unstorage's too: `createStorage({ driver })` keeps small values in the same store.
  * unstorage's keys are `a:b:c` for `a/b/c`; what our keys do not take is `invalid_argument` there as well. A value is written as an
- * object; documents can be read, not written, this way. `getKeys` and `clear` keep to their base.
+ * object (its meta under `a:b:c$`, which unstorage asks for by itself, as `a/b/c%24`); documents can be read, not written, this way. `getKeys` and `clear` keep to their base.
  */
 import type { Driver } from 'unstorage';
 import { HotpackError } from '../../bytes/error.ts';
@@ -66,7 +66,7 @@ export function withUnstorageDriver<T extends Storage>(name: string, storage: T)
       const info = await storage.head(toKey(item));
       return info.kind === 'absent' ? null : { size: info.bytes, mtime: new Date(info.modifiedAtMs) };
     },
-    getKeys: async (base) => (await keysUnder(base)).map((key) => key.replaceAll('/', ':')),
+    getKeys: async (base) => (await keysUnder(base)).map(toItem),
     clear: async (base) => storage.delete(await keysUnder(base)),
     dispose: () => storage.close(),
   };
@@ -74,7 +74,11 @@ export function withUnstorageDriver<T extends Storage>(name: string, storage: T)
 }
 
 function toKey(item: string): string {
-  return item.replaceAll(':', '/');
+  return item.replaceAll(':', '/').replace(/\$$/, '%24');
+}
+
+function toItem(key: string): string {
+  return key.replaceAll('/', ':').replace(/%24$/, '$');
 }
 
 function toBytes(item: string, value: unknown): Uint8Array {
