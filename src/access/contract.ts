@@ -15,7 +15,7 @@ export interface UpstreamFacts {
   readonly objectFormat: string;
   /** The lines after `version 2`; empty where upstream does not speak it. */
   readonly v2Capabilities: Capabilities;
-  /** The list behind the first ref of a v0 advertisement; always there where the check was made for a v0 or v1 client. */
+  /** The list behind the first ref of a v0 advertisement; there where a check was ever made for a v0 or v1 client, so always for one that is not `stale`. */
   readonly v0Capabilities?: Capabilities;
 }
 

@@ -14,12 +14,12 @@ import { writeLsRefs } from '../protocol/ls-refs/request.ts';
 import { BoundedMap } from './bounded-map.ts';
 import type { Asking, Failure, GitProtocol, ProbeOk, Refused, RefsOk, Upstream } from './contract.ts';
 import { credentialFields, type Credential } from './credential.ts';
-import { judgeAnswer, type Judgement } from './judgement.ts';
+import { judgeAnswer, type Judgement } from './exchange/judgement.ts';
 import { readProbe } from './probe.ts';
 import { readRefs } from './refs.ts';
 import type { Repository, UpstreamConfig } from './repository.ts';
-import { createThrottle, type Asker } from './throttle.ts';
-import { createTransport, type FetchFunction, type TransportRequest } from './transport.ts';
+import { createThrottle, type Asker } from './exchange/throttle.ts';
+import { createTransport, type FetchFunction, type TransportRequest } from './exchange/transport.ts';
 
 export interface UpstreamDeps {
   readonly fetch: FetchFunction;

@@ -6,9 +6,9 @@ import { isHotpackError } from '../bytes/error.ts';
 import { concatBytes, iterateStream } from '../bytes/streams.ts';
 import { parseAdvertisement, type AdvertisementAnswer } from '../protocol/capabilities/advertisement.ts';
 import { objectFormatOf, parseCapability, type Capabilities } from '../protocol/capabilities/capability.ts';
-import { relayedFields } from './answer.ts';
+import { relayedFields } from './exchange/answer.ts';
 import type { Failure, ProbeOk } from './contract.ts';
-import type { OkAnswer } from './judgement.ts';
+import type { OkAnswer } from './exchange/judgement.ts';
 
 /** A v0 list of some 500,000 refs. What is longer is not kept; its capabilities are. */
 const MAX_ADVERTISEMENT_BYTES = 32 * 1024 * 1024;

@@ -3,7 +3,7 @@ import { isHotpackError } from '../bytes/error.ts';
 import { iterateStream } from '../bytes/streams.ts';
 import { LsRefsAnswerParser } from '../protocol/ls-refs/answer.ts';
 import type { Refused, RefsOk, Unavailable } from './contract.ts';
-import type { OkAnswer } from './judgement.ts';
+import type { OkAnswer } from './exchange/judgement.ts';
 
 /** Some two million refs; more would be held in memory whole, and is an upstream gone mad. */
 const MAX_LS_REFS_BYTES = 192 * 1024 * 1024;

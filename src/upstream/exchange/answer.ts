@@ -1,6 +1,6 @@
 /** What of an upstream's answer a client may see: fields by allow-list, several challenges apart. */
-import type { UpstreamAnswer } from './contract.ts';
-import { iterateStream } from '../bytes/streams.ts';
+import type { UpstreamAnswer } from '../contract.ts';
+import { iterateStream } from '../../bytes/streams.ts';
 import { splitChallenges } from './challenge.ts';
 
 const MAX_ANSWER_BYTES = 65_536;

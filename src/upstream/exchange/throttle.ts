@@ -5,7 +5,7 @@
  * `Retry-After` is honoured up to an hour. Without one the pause doubles from 5 s to 5 min with each refusal that
  * comes after the last pause ended, and one good answer ends it.
  */
-import type { UpstreamConfig } from './repository.ts';
+import type { UpstreamConfig } from '../repository.ts';
 
 export type Asker = 'anonymous' | 'token' | 'client';
 

@@ -1,8 +1,8 @@
 /** What an HTTP answer means, before anyone looks into the body of a good one. */
 import { readAnswer } from './answer.ts';
-import type { Failure } from './contract.ts';
+import type { Failure } from '../contract.ts';
 import { isRedirect, locationWithin } from './redirect.ts';
-import type { UpstreamConfig } from './repository.ts';
+import type { UpstreamConfig } from '../repository.ts';
 import type { Sent } from './transport.ts';
 
 export interface OkAnswer {

@@ -3,8 +3,8 @@
  * keeps the fields that say otherwise), one deadline holds from the first byte sent to the last one read, and a kept
  * connection that upstream closed before it answered costs one retry where the body can be sent again.
  */
-import { abortError, createDeadline, type Deadline } from '../bytes/abort.ts';
-import { HotpackError, isHotpackError } from '../bytes/error.ts';
+import { abortError, createDeadline, type Deadline } from '../../bytes/abort.ts';
+import { HotpackError, isHotpackError } from '../../bytes/error.ts';
 
 export type FetchFunction = (url: string, init: RequestInit) => Promise<Response>;
 

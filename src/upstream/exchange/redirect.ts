@@ -2,7 +2,7 @@
  * Where a redirect leads: a `Location` within a configured upstream is told in hotpack's own paths, so that the client
  * stays with hotpack; any other one is told nobody, since a client would take its credentials there.
  */
-import type { UpstreamConfig } from './repository.ts';
+import type { UpstreamConfig } from '../repository.ts';
 
 /** `/git/<upstream>/…` with the query kept, or undefined where the target is outside every configured upstream. */
 export function locationWithin(
