@@ -16,6 +16,8 @@ export interface PackSource {
 
 export interface PackedObjects {
   readonly counters: ReadCounters;
+  /** Above this `read` rejects with `limit_exceeded`. */
+  readonly maxObjectBytes: number;
   readonly packCount: number;
   packName(pack: number): string;
   /** Length of the pack file, its 20-byte trailer included. */

@@ -1,12 +1,271 @@
+/**
+ * Writes a pack out of stored entries (gitformat-pack), in one pass, as it is pulled.
+ *
+ * Packs follow one another in manifest order, the entries of each in the order of their offsets. An entry that is no
+ * delta is copied as it is stored. A delta is copied where its base goes along, or, in a thin pack, where the client has
+ * it; otherwise the object is put together and deflated whole. A copied delta names its base by distance
+ * where the base stands before it in this pack and the client takes that, else by oid. Both follow delta edges that the
+ * store has, and those form no ring, so neither do the pack's.
+ *
+ * Entries whose header stays as it is are copied in runs; a pack all of whose entries are selected is one run that
+ * nobody parses. Holes and rewritten headers shift what follows; since a delta's base mostly precedes it, knowing where
+ * each entry begins in the output is enough to do all this in one pass.
+ *
+ * Input comes in windows of 1 MiB, the next one on its way while one is worked on.
+ * Memory: 12 bytes a selected object, two windows, a chunk of output and, where an object is put together, that object.
+ */
+import { throwIfAborted } from '../../bytes/abort.ts';
+import { HotpackError } from '../../bytes/error.ts';
+import { OID_BYTES } from '../../bytes/oid.ts';
+import { writeOffsetVarint } from '../../bytes/varint.ts';
+import {
+  createEntryHeader,
+  MAX_ENTRY_HEADER_BYTES,
+  parseEntryHeader,
+  writeEntryHeader,
+} from '../codec/entry-header.ts';
+import { OBJ_COMMIT, OBJ_OFS_DELTA, OBJ_REF_DELTA, OBJ_TAG } from '../codec/object-type.ts';
+import { writePackHeader } from '../codec/pack-header.ts';
 import type { ObjectStore } from '../object-store.ts';
 import type { PackedObjects } from '../reading/packed-objects.ts';
-import type { PackOptions, PackQuery } from './pack-query.ts';
+import { PackOutput } from './pack-output.ts';
+import { createPackCounters } from './pack-query.ts';
+import type { PackCounters, PackOptions, PackQuery } from './pack-query.ts';
+import { planWindows, WINDOW_BYTES } from './pack-windows.ts';
+import type { PackWindow } from './pack-windows.ts';
+import { indexOfObject, SelectedObjects } from './selected-objects.ts';
+import { deflateObject } from './whole-object.ts';
 
-/** The pack of `query.objects` (header, entries in pack order, trailer) in chunks of up to 1 MiB, made as they are pulled. */
+type Store = ObjectStore & PackedObjects;
+
+/** How an entry goes out: as it is stored, as a delta with another name for its base, or put together. */
+type Placement =
+  | { readonly kind: 'as-stored' }
+  | { readonly kind: 'by-distance'; readonly distance: number }
+  | { readonly kind: 'by-oid'; readonly base: number }
+  | { readonly kind: 'whole' };
+
+const AS_STORED: Placement = { kind: 'as-stored' };
+const WHOLE: Placement = { kind: 'whole' };
+
+/** The pack of `query.objects`: header, entries, trailer, in chunks of 64 KiB to 1 MiB. The chunks are the taker's. */
 export async function* streamPack(
-  store: ObjectStore & PackedObjects,
+  store: Store,
   query: PackQuery,
   options: PackOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  throw new Error(`in the making: ${query.objects.length} ${store.objectCount} ${String(options.signal.aborted)}`);
+  const writer = new PackWriter(store, query, options);
+  for (let pack = 0; pack < store.packCount; pack++) yield* writer.writePack(pack);
+  yield* writer.finish();
+}
+
+class PackWriter {
+  readonly #store: Store;
+  readonly #query: PackQuery;
+  readonly #options: PackOptions;
+  readonly #counters: PackCounters;
+  readonly #selected: SelectedObjects;
+  readonly #output = new PackOutput();
+  readonly #header = createEntryHeader();
+
+  constructor(store: Store, query: PackQuery, options: PackOptions) {
+    this.#store = store;
+    this.#query = query;
+    this.#options = options;
+    this.#counters = options.counters ?? createPackCounters();
+    this.#selected = new SelectedObjects(query.objects, store.objectCount);
+    this.#output.append(writePackHeader(query.objects.length));
+  }
+
+  async *writePack(pack: number): AsyncGenerator<Uint8Array, void, undefined> {
+    const ordered = this.#selected.inOffsetOrder(this.#store, pack);
+    if (ordered.length === 0) return;
+    const isWhole = ordered.length === this.#store.objectsIn(pack) && this.#query.ofsDelta;
+    for await (const { window, bytes } of this.#readWindows(pack, ordered)) {
+      if (isWhole) this.#copyWindow(ordered, window, bytes);
+      else yield* this.#writeWindow(ordered, window, bytes);
+      if (bytes.length < window.to - window.from) yield* this.#copyRest(pack, window, bytes.length);
+      yield* this.#taken();
+    }
+  }
+
+  *finish(): Generator<Uint8Array, void, undefined> {
+    const { objects } = this.#counters;
+    if (objects !== this.#query.objects.length) {
+      throw new HotpackError('malformed_pack', 'the packs hold other objects than their indexes say', {
+        detail: { selected: this.#query.objects.length, written: objects },
+      });
+    }
+    const last = this.#output.finish();
+    this.#counters.bytesWritten = this.#output.position;
+    yield* last;
+  }
+
+  /** Windows with their bytes (of an entry longer than a window, the first part), one read ahead. */
+  async *#readWindows(
+    pack: number,
+    ordered: Uint32Array,
+  ): AsyncGenerator<{ readonly window: PackWindow; readonly bytes: Uint8Array }, void, undefined> {
+    const { signal } = this.#options;
+    const start = (window: PackWindow | undefined): Promise<Uint8Array> | undefined => {
+      if (window === undefined) return undefined;
+      const length = Math.min(window.to - window.from, WINDOW_BYTES);
+      const read = this.#store.readRange(pack, window.from, length, signal);
+      read.catch(() => undefined);
+      return read;
+    };
+    const windows = planWindows(this.#store, ordered);
+    let window = windows.next().value ?? undefined;
+    let reading = start(window);
+    while (window !== undefined && reading !== undefined) {
+      const bytes = await reading;
+      throwIfAborted(signal);
+      const current: PackWindow = window;
+      window = windows.next().value ?? undefined;
+      reading = start(window);
+      yield { window: current, bytes };
+    }
+  }
+
+  /** All entries as they are stored: every base goes along, at the distance at which it lies. */
+  #copyWindow(ordered: Uint32Array, window: PackWindow, bytes: Uint8Array): void {
+    const shift = this.#output.position - window.from;
+    const { ofsDelta } = this.#query;
+    for (let i = window.first; i < window.last; i++) {
+      const object = ordered[i] as number;
+      const offset = this.#store.offsetOf(object);
+      this.#selected.write(object, offset + shift);
+      const type = ((bytes[offset - window.from] as number) >> 4) & 7;
+      this.#countCopied(ofsDelta && (type === OBJ_OFS_DELTA || type === OBJ_REF_DELTA));
+    }
+    this.#counters.bytesCopied += bytes.length;
+    this.#output.append(bytes);
+  }
+
+  async *#writeWindow(
+    ordered: Uint32Array,
+    window: PackWindow,
+    bytes: Uint8Array,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const store = this.#store;
+    const output = this.#output;
+    /** Start of the bytes that go out as they are, not yet appended; they end where the last copied entry ended. */
+    let runStart = 0;
+    let runEnd = 0;
+    const endRun = (): void => {
+      output.append(bytes, runStart, runEnd);
+      this.#counters.bytesCopied += runEnd - runStart;
+    };
+    for (let i = window.first; i < window.last; i++) {
+      const object = ordered[i] as number;
+      const start = store.offsetOf(object) - window.from;
+      const end = Math.min(store.entryEnd(object) - window.from, bytes.length);
+      if (start !== runEnd) {
+        endRun();
+        runStart = runEnd = start;
+      }
+      const outputAt = output.position + (runEnd - runStart);
+      const headerBytes = parseEntryHeader(bytes, start, end, this.#header);
+      if (headerBytes < 0) throw this.#malformed(object, 'its header does not end');
+      const placement = this.#place(object, bytes, outputAt);
+      this.#selected.write(object, outputAt);
+      if (placement.kind === 'as-stored') {
+        runEnd = end;
+        this.#countCopied(this.#header.type === OBJ_OFS_DELTA || this.#header.type === OBJ_REF_DELTA);
+        continue;
+      }
+      endRun();
+      runStart = runEnd = end;
+      if (placement.kind === 'whole') {
+        // Nothing of the stored entry is used, so the rest of a long one must not be copied.
+        if (end < store.entryEnd(object) - window.from) this.#skipRest = true;
+        for await (const _ of this.#writeWhole(object)) yield* this.#taken();
+      } else {
+        output.append(this.#deltaHeader(placement));
+        runStart = start + headerBytes;
+        this.#countCopied(true);
+      }
+      yield* this.#taken();
+    }
+    endRun();
+  }
+
+  #skipRest = false;
+
+  /** What of a long entry lies behind its first window. */
+  async *#copyRest(pack: number, window: PackWindow, done: number): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.#skipRest) {
+      this.#skipRest = false;
+      return;
+    }
+    const { signal } = this.#options;
+    for (let at = window.from + done; at < window.to; at += WINDOW_BYTES) {
+      yield* this.#taken();
+      const bytes = await this.#store.readRange(pack, at, Math.min(WINDOW_BYTES, window.to - at), signal);
+      throwIfAborted(signal);
+      this.#counters.bytesCopied += bytes.length;
+      this.#output.append(bytes);
+    }
+  }
+
+  /** Decides about the entry whose header was just parsed out of `bytes`. */
+  #place(object: number, bytes: Uint8Array, outputAt: number): Placement {
+    const header = this.#header;
+    if (header.type >= OBJ_COMMIT && header.type <= OBJ_TAG) return AS_STORED;
+    const store = this.#store;
+    const pack = store.packOf(object);
+    const isNamed = header.type === OBJ_REF_DELTA;
+    const base = isNamed
+      ? store.findBaseBytes(bytes, header.baseOidAt, pack)
+      : store.objectAtOffset(pack, store.offsetOf(object) - header.baseDistance);
+    if (base < 0) throw this.#malformed(object, 'the base of its delta is not there');
+    const baseAt = this.#selected.outputAt(base);
+    if (baseAt > 0 && this.#query.ofsDelta) {
+      const distance = outputAt - baseAt;
+      return !isNamed && distance === header.baseDistance ? AS_STORED : { kind: 'by-distance', distance };
+    }
+    if (baseAt >= 0 || (this.#query.thin && indexOfObject(this.#query.clientHas, base) >= 0)) {
+      return isNamed ? AS_STORED : { kind: 'by-oid', base };
+    }
+    return WHOLE;
+  }
+
+  #deltaHeader(placement: Exclude<Placement, { kind: 'as-stored' | 'whole' }>): Uint8Array {
+    const header = new Uint8Array(MAX_ENTRY_HEADER_BYTES);
+    if (placement.kind === 'by-distance') {
+      const at = writeEntryHeader(header, 0, OBJ_OFS_DELTA, this.#header.size);
+      return header.subarray(0, writeOffsetVarint(placement.distance, header, at));
+    }
+    const at = writeEntryHeader(header, 0, OBJ_REF_DELTA, this.#header.size);
+    this.#store.copyOid(placement.base, header, at);
+    return header.subarray(0, at + OID_BYTES);
+  }
+
+  /** Puts the object together and appends it; what it yields are only occasions to hand out chunks. */
+  async *#writeWhole(object: number): AsyncGenerator<void, void, undefined> {
+    this.#counters.objects++;
+    this.#counters.deflated++;
+    for await (const piece of deflateObject(this.#store, object, this.#options)) {
+      this.#output.append(piece);
+      yield;
+    }
+  }
+
+  *#taken(): Generator<Uint8Array, void, undefined> {
+    if (this.#output.hasReady) yield* this.#output.take();
+  }
+
+  #countCopied(isDelta: boolean): void {
+    this.#counters.objects++;
+    if (isDelta) this.#counters.reusedDeltas++;
+    else this.#counters.reused++;
+  }
+
+  #malformed(object: number, what: string): HotpackError {
+    const pack = this.#store.packName(this.#store.packOf(object));
+    const offset = this.#store.offsetOf(object);
+    return new HotpackError('malformed_pack', `pack ${pack}, entry at ${offset}: ${what}`, {
+      detail: { pack, offset },
+    });
+  }
 }

@@ -1,0 +1,36 @@
+/**
+ * Selected entries of one pack, in the order of their offsets, cut into windows that are each read at once: whole entries
+ * up to 1 MiB together, with holes of up to 64 KiB read along (a further request costs more than such a hole). An
+ * entry longer than a window is a window of its own.
+ */
+import type { PackedObjects } from '../reading/packed-objects.ts';
+
+export const WINDOW_BYTES: number = 1024 * 1024;
+const MAX_HOLE_BYTES = 64 * 1024;
+
+/** Entries `[first, last)` of the ordered objects lie in bytes `[from, to)` of the pack. */
+export interface PackWindow {
+  readonly from: number;
+  readonly to: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+export function* planWindows(store: PackedObjects, ordered: Uint32Array): Generator<PackWindow, void, undefined> {
+  let first = 0;
+  while (first < ordered.length) {
+    const from = store.offsetOf(ordered[first] as number);
+    let to = store.entryEnd(ordered[first] as number);
+    let last = first + 1;
+    while (last < ordered.length) {
+      const object = ordered[last] as number;
+      if (store.offsetOf(object) - to > MAX_HOLE_BYTES) break;
+      const end = store.entryEnd(object);
+      if (end - from > WINDOW_BYTES) break;
+      to = end;
+      last++;
+    }
+    yield { from, to, first, last };
+    first = last;
+  }
+}
