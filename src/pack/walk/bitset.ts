@@ -1,0 +1,46 @@
+/**
+ * A set of object numbers, one bit a number of the whole range (objectCount / 8 bytes).
+ */
+export class Bitset {
+  readonly size: number;
+  readonly words: Uint32Array;
+
+  constructor(size: number) {
+    this.size = size;
+    this.words = new Uint32Array((size + 31) >>> 5);
+  }
+
+  has(member: number): boolean {
+    return (((this.words[member >>> 5] as number) >>> (member & 31)) & 1) === 1;
+  }
+
+  add(member: number): void {
+    const word = member >>> 5;
+    this.words[word] = (this.words[word] as number) | (1 << (member & 31));
+  }
+
+  get count(): number {
+    let count = 0;
+    for (let word of this.words) {
+      word -= (word >>> 1) & 0x55555555;
+      word = (word & 0x33333333) + ((word >>> 2) & 0x33333333);
+      count += Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+    }
+    return count;
+  }
+
+  /** The members, ascending. */
+  toNumbers(): Uint32Array {
+    const numbers = new Uint32Array(this.count);
+    let filled = 0;
+    for (let index = 0; index < this.words.length; index++) {
+      let word = this.words[index] as number;
+      while (word !== 0) {
+        const bit = 31 - Math.clz32(word & -word);
+        numbers[filled++] = (index << 5) + bit;
+        word &= word - 1;
+      }
+    }
+    return numbers;
+  }
+}
