@@ -1,7 +1,8 @@
 /**
  * The part of a driver object that makes it unstorage's too: `createStorage({ driver })` keeps small values in the same store.
  * unstorage's keys are `a:b:c` for `a/b/c`; what our keys do not take is `invalid_argument` there as well. A value is written as an
- * object (its meta under `a:b:c$`, which unstorage asks for by itself, as `a/b/c%24`); documents can be read, not written, this way. `getKeys` and `clear` keep to their base.
+ * object (unstorage's own meta `a:b:c$` as `a/b/c%24`); documents can be read, not written, this way. `getKeys` and `clear`
+ * keep to their base.
  */
 import type { Driver } from 'unstorage';
 import { HotpackError } from '../../bytes/error.ts';
@@ -37,8 +38,9 @@ export function withUnstorageDriver<T extends Storage>(name: string, storage: T)
     const document = await storage.readDocument(key);
     return document.kind === 'found' ? document.bytes : null;
   }
-  async function keysUnder(base: string): Promise<string[]> {
-    const prefix = toKey(base);
+  async function keysUnder(base: string | undefined): Promise<string[]> {
+    // unstorage's types promise a base; of a root mount it passes none.
+    const prefix = toKey(base ?? '');
     const keys: string[] = [];
     for (let after: string | undefined; ;) {
       const page = await storage.list(prefix, after === undefined ? {} : { after });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createMemoryStorage } from '../../../src/storage/drivers/memory.ts';
-import { bytesOf, describeStorageContract } from '../../support/storage-contract.ts';
+import { describeStorageContract } from '../../support/storage-contract.ts';
+import { bytesOf } from '../../support/storage-contract/context.ts';
 
 describeStorageContract('memory', async () => {
   const storage = createMemoryStorage();
