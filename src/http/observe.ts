@@ -1,0 +1,96 @@
+/**
+ * Counts and logs every request when its answer has ended: by its last byte, because it broke, or since the client left.
+ * Logged are names and numbers; never a query, a field or a body.
+ */
+import type { Logger } from '../telemetry/logger.ts';
+import type { AnswerSource, Metrics, RequestKind } from '../telemetry/metrics.ts';
+
+export interface Observation {
+  kind: RequestKind;
+  readonly method: string;
+  readonly startedAtMs: number;
+  repo?: string;
+  protocol?: number;
+}
+
+export interface Observer {
+  readonly now: () => number;
+  readonly metrics: Pick<Metrics, 'requests' | 'requestSeconds' | 'servedBytes'>;
+  readonly logger: Logger;
+  /** False where a wrapped body would lose what the runtime knows of it (its length, on Workers). */
+  readonly wrapBodies: boolean;
+}
+
+/** The same answer, observed. `ended` is called once. */
+export function observe(observer: Observer, observation: Observation, response: Response, ended: () => void): Response {
+  const { now, metrics, logger } = observer;
+  const source = sourceOf(response.headers.get('x-hotpack-source'));
+  const finish = (bytes: number, end: 'ended' | 'left' | 'broke'): void => {
+    const ms = now() - observation.startedAtMs;
+    const { kind, method, repo, protocol } = observation;
+    metrics.requests.add({ kind, source });
+    metrics.requestSeconds.observe({ kind, source }, ms / 1000);
+    if (bytes > 0) metrics.servedBytes.add({ source }, bytes);
+    logger.debug('request', {
+      kind,
+      method,
+      ...(repo === undefined ? {} : { repo }),
+      ...(protocol === undefined ? {} : { protocol }),
+      status: response.status,
+      source,
+      bytes,
+      ms,
+      end,
+    });
+    ended();
+  };
+
+  const declared = Number(response.headers.get('content-length') ?? 0);
+  if (response.body === null || observation.method === 'HEAD') {
+    // Whoever made a body for HEAD must get to know that nobody reads it.
+    response.body?.cancel().catch(() => undefined);
+    finish(0, 'ended');
+    return new Response(null, response);
+  }
+  if (!observer.wrapBodies) {
+    finish(declared, 'ended');
+    return response;
+  }
+  return new Response(counted(response.body, finish), response);
+}
+
+function counted(
+  source: ReadableStream<Uint8Array>,
+  finish: (bytes: number, end: 'ended' | 'left' | 'broke') => void,
+): ReadableStream<Uint8Array> {
+  const reader = source.getReader();
+  let bytes = 0;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read();
+          if (done) {
+            finish(bytes, 'ended');
+            controller.close();
+          } else {
+            bytes += value.length;
+            controller.enqueue(value);
+          }
+        } catch (error) {
+          finish(bytes, 'broke');
+          controller.error(error);
+        }
+      },
+      async cancel(reason) {
+        finish(bytes, 'left');
+        await reader.cancel(reason);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+function sourceOf(header: string | null): AnswerSource {
+  return header === 'pack-cache' || header === 'mirror' || header === 'upstream' ? header : 'none';
+}
