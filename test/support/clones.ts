@@ -9,15 +9,14 @@ import { git, tryGit } from './git.ts';
 export interface CloneState {
   /** `<name> <oid> <symref target>` lines, sorted. */
   readonly refs: readonly string[];
+  /** The HEAD file: `ref: …` or an object id. */
   readonly head: string;
   /** Sorted commits of the shallow file. */
   readonly shallow: readonly string[];
-  /** `<oid> <type>` of every object in the database, sorted. */
+  /** `<type> <oid>` of every object in the database, sorted: commits first among those with history. */
   readonly objects: readonly string[];
-  /** Sorted commits that the refs and HEAD reach. */
-  readonly commits: readonly string[];
-  /** Files of the work tree as git sees them: `git status` lines, empty where all is as committed. */
-  readonly status: readonly string[];
+  /** Whether a work tree was checked out. */
+  readonly checkedOut: boolean;
 }
 
 const offline = { GIT_NO_LAZY_FETCH: '1', GIT_ALLOW_PROTOCOL: 'none' };
@@ -26,36 +25,39 @@ function rows(text: string): string[] {
   return text.split('\n').filter((line) => line !== '');
 }
 
-/** Reads the state of the repository at `folder` (bare or with a work tree) and asserts that `git fsck --strict` passes. */
+/** Reads the state of the repository at `folder`, bare or with a work tree. */
 export async function readClone(folder: string): Promise<CloneState> {
+  const gitFolder = existsSync(join(folder, '.git')) ? join(folder, '.git') : folder;
   const options = { cwd: folder, env: offline };
-  const [gitFolder, refs, head, objects, fsck] = await Promise.all([
-    git(['rev-parse', '--absolute-git-dir'], options),
+  const format = '--batch-check=%(objecttype) %(objectname)';
+  const [refs, objects] = await Promise.all([
     git(['for-each-ref', '--format=%(refname) %(objectname) %(symref)'], options),
-    tryGit(['symbolic-ref', '-q', 'HEAD'], options),
-    git(['cat-file', '--batch-all-objects', '--batch-check=%(objectname) %(objecttype)', '--unordered'], options),
-    tryGit(['fsck', '--strict', '--no-dangling', '--no-progress'], options),
+    git(['cat-file', '--batch-all-objects', format, '--unordered'], options),
   ]);
-  if (fsck.code !== 0) throw new Error(`git fsck --strict fails in ${folder}: ${fsck.stderr}${fsck.stdout}`);
-  const detached = head.code === 0 ? head.stdout.trim() : (await tryGit(['rev-parse', 'HEAD'], options)).stdout.trim();
-  const revisions = ['rev-list', '--all'];
-  if ((await tryGit(['rev-parse', '-q', '--verify', 'HEAD^{commit}'], options)).code === 0) revisions.push('HEAD');
-  const commits = await git(revisions, options);
-  const shallowFile = join(gitFolder.trim(), 'shallow');
-  const bare = (await git(['rev-parse', '--is-bare-repository'], options)).trim() === 'true';
+  const shallowFile = join(gitFolder, 'shallow');
   return {
     refs: rows(refs)
       .map((line) => line.trim())
       .sort(),
-    head: detached,
+    head: readFileSync(join(gitFolder, 'HEAD'), 'utf8').trim(),
     shallow: existsSync(shallowFile) ? rows(readFileSync(shallowFile, 'utf8')).sort() : [],
     objects: rows(objects).sort(),
-    commits: rows(commits).sort(),
-    status: bare ? [] : rows(await git(['status', '--porcelain', '--ignore-submodules=all'], options)),
+    checkedOut: existsSync(join(gitFolder, 'index')),
   };
+}
+
+/** Throws with git's words unless `git fsck --strict` passes; nothing is fetched for it. */
+export async function assertSound(folder: string): Promise<void> {
+  const fsck = await tryGit(['fsck', '--strict', '--no-dangling', '--no-progress'], {
+    cwd: folder,
+    env: offline,
+  });
+  if (fsck.code !== 0) {
+    throw new Error(`git fsck --strict fails in ${folder}: ${fsck.stderr}${fsck.stdout}`);
+  }
 }
 
 /** How many objects of `type` a clone holds. */
 export function countObjects(state: CloneState, type: 'commit' | 'tree' | 'blob' | 'tag'): number {
-  return state.objects.filter((line) => line.endsWith(` ${type}`)).length;
+  return state.objects.filter((line) => line.startsWith(`${type} `)).length;
 }

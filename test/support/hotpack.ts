@@ -10,7 +10,8 @@ import { git, temporaryFolder } from './git.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const nodeBinary = join(root, 'node_modules', 'node', 'bin', 'node');
-const entry = join(root, 'dist', 'adapters', 'node.js');
+/** The built adapter; another build can be judged by naming it. */
+const entry = process.env['HOTPACK_TEST_ENTRY'] ?? join(root, 'dist', 'adapters', 'node.js');
 
 export interface LogLine {
   readonly time: string;

@@ -175,7 +175,11 @@ export async function objectsOfPack(pack: Buffer, basesFolder?: string): Promise
   await git(['init', '-q', '--bare', folder]);
   const env: Record<string, string> =
     basesFolder === undefined ? {} : { GIT_ALTERNATE_OBJECT_DIRECTORIES: join(basesFolder, 'objects') };
-  const indexed = await tryGit(['index-pack', '--stdin', '--strict', '--fix-thin'], { cwd: folder, env, input: pack });
+  const indexed = await tryGit(['index-pack', '--stdin', '--fsck-objects', '--fix-thin'], {
+    cwd: folder,
+    env,
+    input: pack,
+  });
   if (indexed.code !== 0) throw new Error(`git index-pack refuses the pack: ${indexed.stderr}`);
   const name = /[0-9a-f]{40}/.exec(indexed.stdout)?.[0] ?? '';
   const listed = await git(['show-index'], { cwd: folder, input: await readIndex(folder, name) });

@@ -221,6 +221,14 @@ export function datedRepository(): string {
   });
 }
 
+/** `dated` eight days before. */
+export function olderDatedRepository(): string {
+  return once('dated-older', (folder) => {
+    const dated = datedRepository();
+    gitSync(['fetch', '-q', dated, `+${revision(dated, 'main~8')}:refs/heads/main`], { cwd: folder });
+  });
+}
+
 export function emptyRepository(): string {
   return once('empty', () => undefined);
 }

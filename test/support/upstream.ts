@@ -58,8 +58,13 @@ async function send(
     if (response.destroyed) return false;
     if (response.write(chunk)) return true;
     await new Promise<void>((resolve) => {
-      response.once('drain', resolve);
-      response.once('close', resolve);
+      const go = (): void => {
+        response.off('drain', go);
+        response.off('close', go);
+        resolve();
+      };
+      response.on('drain', go);
+      response.on('close', go);
     });
     return !response.destroyed;
   }
