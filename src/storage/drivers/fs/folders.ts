@@ -39,8 +39,9 @@ async function makeFolder(folder: string): Promise<string | undefined> {
   try {
     return await mkdir(folder, { recursive: true });
   } catch (error) {
-    // Removed by someone while the next level was being made: the caller tries again.
-    if (hasErrno(error, 'ENOENT')) return folder;
+    // Removed by someone while the next level was being made (Node says ENOTDIR where it saw a folder and then did not): the
+    // caller tries again. Where a file really is in the way, `move` says so itself.
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'EEXIST')) return folder;
     throw error;
   }
 }
