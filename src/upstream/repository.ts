@@ -65,7 +65,9 @@ export function parseRepositoryPath(pathname: string, upstreams: ReadonlyMap<str
   const cut = cutRest(encodedPath);
   const problem = problemOf(cut.path) ?? (cut.rest === '' ? undefined : problemOf(cut.rest.slice(1)));
   if (problem !== undefined) return { kind: 'bad_request', reason: problem };
-  const identity = identify(upstream, decodeURIComponent(cut.path));
+  const decoded = decodeURIComponent(cut.path);
+  const dotGit = upstream.ignoresCase ? /\.git$/i : /\.git$/;
+  const identity = identify(upstream, decoded.replace(dotGit, ''));
   if (identity.kind === 'bad_request') return identity;
   return {
     kind: 'repository',
@@ -126,10 +128,11 @@ type Identity =
   | { readonly kind: 'identity'; readonly upstream: UpstreamConfig; readonly name: string; readonly key: string }
   | { readonly kind: 'bad_request'; readonly reason: string };
 
+/** `decodedPath`: without the one `.git` that a URL may end in. */
 function identify(upstream: UpstreamConfig, decodedPath: string): Identity {
-  let path = upstream.ignoresCase ? decodedPath.toLowerCase() : decodedPath;
-  if (path.endsWith('.git')) path = path.slice(0, -4);
-  if (path === '' || path.endsWith('/')) return { kind: 'bad_request', reason: 'the path names no repository' };
+  const path = upstream.ignoresCase ? decodedPath.toLowerCase() : decodedPath;
+  // Without its `.git` the last segment may be empty or a dot segment after all.
+  if (/(?:^|\/)\.{0,2}$/.test(path)) return { kind: 'bad_request', reason: 'the path names no repository' };
   const segments = path.split('/').map(escapeSegment);
   const last = segments.length - 1;
   const key = [upstream.name, ...segments]

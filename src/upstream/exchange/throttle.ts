@@ -51,6 +51,7 @@ export function createThrottle(now: () => number): Throttle {
 export function parseRetryAfterMs(value: string | null, nowMs: number): number | undefined {
   if (value === null) return undefined;
   const text = value.trim();
-  const ms = /^\d{1,12}$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs;
+  const date = /^[A-Za-z].* GMT$/.test(text) ? Date.parse(text) - nowMs : Number.NaN;
+  const ms = /^\d{1,12}$/.test(text) ? Number(text) * 1000 : date;
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), LONGEST_RETRY_AFTER_MS);
 }
