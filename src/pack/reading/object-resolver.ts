@@ -34,8 +34,13 @@ const NATIVE_BYTES = 24 * 1024;
 const SIZES_BYTES = 1024;
 const DELTA_SIZES_BYTES = 18;
 
-/** How much of an entry must be there: its header, enough to know a delta's sizes, or all of it. */
-type Extent = 'header' | 'sizes' | 'entry';
+/**
+ * How much of an entry must be there: its header, enough to know a delta's sizes, all of it; `small-entry` is all of an
+ * entry that is short and the header of a longer one.
+ */
+type Extent = 'header' | 'sizes' | 'entry' | 'small-entry';
+
+const NO_BYTES = new Uint8Array(0);
 
 interface Resolution {
   /** Object that is looked at next on the way down. */
@@ -67,10 +72,13 @@ export class ObjectResolver {
   readonly #sizes = new Uint8Array(DELTA_SIZES_BYTES);
   readonly #inflater = new InflateState();
   /** The entry that `#open` opened: its zlib stream is `[#start, #end)` of `#input`. */
-  #input: Uint8Array = new Uint8Array(0);
+  #input: Uint8Array = NO_BYTES;
   #start = 0;
   #end = 0;
   #pack = 0;
+  /** The open entry's object, -1 if none is; and whether all of the entry is there. */
+  #opened = -1;
+  #isWhole = false;
 
   constructor(parts: {
     readonly catalog: PackCatalog;
@@ -146,6 +154,12 @@ export class ObjectResolver {
     }
   }
 
+  /** Lets go of the bytes that were opened last. */
+  close(): void {
+    this.#opened = -1;
+    this.#input = NO_BYTES;
+  }
+
   /** Goes on until the object is there, or until an entry is missing, which `resolution` then names. */
   #advance(resolution: Resolution): GitObject | undefined {
     while (resolution.base === undefined) {
@@ -155,7 +169,7 @@ export class ObjectResolver {
         resolution.base = cached;
         break;
       }
-      if (!this.#open(object, resolution, 'header')) return undefined;
+      if (!this.#open(object, resolution, 'small-entry')) return undefined;
       const { type, size } = this.#header;
       if (type === OBJ_OFS_DELTA || type === OBJ_REF_DELTA) {
         const next = resolution.at;
@@ -203,14 +217,18 @@ export class ObjectResolver {
 
   /** Makes the object's entry, as far as `extent` says, the open one; false, and named in `resolution`, if that is missing. */
   #open(object: number, resolution: Resolution, extent: Extent): boolean {
+    if (object === this.#opened && (this.#isWhole || extent === 'header')) return true;
     const catalog = this.#catalog;
     const pack = catalog.packOf(object);
     const table = catalog.tables[pack] as PackTable;
     const rank = object - (catalog.firsts[pack] as number);
     const from = table.idx.offsetAt(rank);
     const end = table.endAt(rank);
-    const to =
-      extent === 'entry' ? end : Math.min(end, from + (extent === 'header' ? MAX_ENTRY_HEADER_BYTES : SIZES_BYTES));
+    const isSmall = end - from <= WHOLE_ENTRY_BYTES;
+    let to = end;
+    if (extent === 'sizes') to = Math.min(end, from + SIZES_BYTES);
+    else if (extent === 'header' || (extent === 'small-entry' && !isSmall))
+      to = Math.min(end, from + MAX_ENTRY_HEADER_BYTES);
     let span: Span | undefined;
     if (resolution.loaded !== undefined && resolution.pack === pack && resolution.from <= from && to <= resolution.to) {
       const { input, start } = resolution.loaded;
@@ -223,15 +241,18 @@ export class ObjectResolver {
       resolution.loaded = undefined;
       resolution.pack = pack;
       resolution.from = from;
-      resolution.to = end - from <= WHOLE_ENTRY_BYTES ? end : to;
+      resolution.to = isSmall ? end : to;
       return false;
     }
+    this.#opened = -1;
     const headerBytes = parseEntryHeader(span.input, span.start, span.end, this.#header);
     if (headerBytes < 0) throw this.#malformed(object, 'its header does not end');
     this.#pack = pack;
     this.#input = span.input;
     this.#start = span.start + headerBytes;
     this.#end = span.end;
+    this.#opened = object;
+    this.#isWhole = to === end;
     return true;
   }
 

@@ -95,6 +95,7 @@ export function openObjectStore(options: ObjectStoreOptions): ObjectStore & Pack
     close() {
       blocks.close();
       contents.clear();
+      resolver.close();
     },
   };
 }

@@ -28,7 +28,7 @@ export interface PackOptions {
 export interface PackCounters {
   /** Entries written. */
   objects: number;
-  /** Entries copied that were no deltas. */
+  /** Entries copied that were no deltas, and all those of a pack that was copied whole without a look at them. */
   reused: number;
   /** Deltas copied, their base named anew where it had to be. */
   reusedDeltas: number;

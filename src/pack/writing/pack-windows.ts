@@ -8,10 +8,14 @@ import type { PackedObjects } from '../reading/packed-objects.ts';
 export const WINDOW_BYTES: number = 1024 * 1024;
 const MAX_HOLE_BYTES = 64 * 1024;
 
-/** Entries `[first, last)` of the ordered objects lie in bytes `[from, to)` of the pack. */
-export interface PackWindow {
+/** Bytes `[from, to)` of a pack. */
+export interface ByteRange {
   readonly from: number;
   readonly to: number;
+}
+
+/** Entries `[first, last)` of the ordered objects lie in these bytes. */
+export interface PackWindow extends ByteRange {
   readonly first: number;
   readonly last: number;
 }
@@ -33,4 +37,9 @@ export function* planWindows(store: PackedObjects, ordered: Uint32Array): Genera
     yield { from, to, first, last };
     first = last;
   }
+}
+
+/** `[from, to)` in windows, wherever entries begin. */
+export function* cutWindows(from: number, to: number): Generator<ByteRange, void, undefined> {
+  for (let at = from; at < to; at += WINDOW_BYTES) yield { from: at, to: Math.min(to, at + WINDOW_BYTES) };
 }

@@ -3,6 +3,7 @@
  * the packs they come from. 8 bytes an object for the positions, 4 more for the pack in work.
  */
 import { HotpackError } from '../../bytes/error.ts';
+import { PACK_HEADER_BYTES } from '../codec/pack-header.ts';
 import type { PackedObjects } from '../reading/packed-objects.ts';
 
 /** Index of `object` in an ascending table, or -1. */
@@ -30,8 +31,12 @@ export class SelectedObjects {
   readonly objects: Uint32Array;
   /** By index in `objects`: where its entry begins in the output, 0 while it is not written. */
   readonly #outputAt: Float64Array;
+  readonly #store: PackedObjects;
+  /** By pack, where it was copied whole: how much further its entries begin in the output than in the pack. */
+  readonly #shifts: (number | undefined)[];
 
-  constructor(objects: Uint32Array, objectCount: number) {
+  constructor(objects: Uint32Array, store: PackedObjects & { readonly objectCount: number }) {
+    const { objectCount } = store;
     for (let i = 0; i < objects.length; i++) {
       const object = objects[i] as number;
       if (object >= objectCount || (i > 0 && object <= (objects[i - 1] as number))) {
@@ -42,20 +47,35 @@ export class SelectedObjects {
     }
     this.objects = objects;
     this.#outputAt = new Float64Array(objects.length);
+    this.#store = store;
+    this.#shifts = Array.from({ length: store.packCount }, () => undefined);
   }
 
   /** Where the object's entry begins in the output; 0: it will follow; -1: it does not go along. */
   outputAt(object: number): number {
     const index = indexOfObject(this.objects, object);
-    return index < 0 ? -1 : (this.#outputAt[index] as number);
+    if (index < 0) return -1;
+    const shift = this.#shifts[this.#store.packOf(object)];
+    return shift === undefined ? (this.#outputAt[index] as number) : this.#store.offsetOf(object) + shift;
+  }
+
+  /** All entries of `pack` follow, as they lie in it, from `outputAt` on. */
+  writeWholePack(pack: number, outputAt: number): void {
+    this.#shifts[pack] = outputAt - PACK_HEADER_BYTES;
   }
 
   write(object: number, outputAt: number): void {
     this.#outputAt[indexOfObject(this.objects, object)] = outputAt;
   }
 
+  countIn(pack: number): number {
+    const first = this.#store.firstObject(pack);
+    return lowerBound(this.objects, first + this.#store.objectsIn(pack)) - lowerBound(this.objects, first);
+  }
+
   /** The selected objects that lie in `pack`, in the order of their offsets. */
-  inOffsetOrder(store: PackedObjects, pack: number): Uint32Array {
+  inOffsetOrder(pack: number): Uint32Array {
+    const store = this.#store;
     const first = store.firstObject(pack);
     const count = store.objectsIn(pack);
     const start = lowerBound(this.objects, first);

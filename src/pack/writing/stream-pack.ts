@@ -25,14 +25,14 @@ import {
   writeEntryHeader,
 } from '../codec/entry-header.ts';
 import { OBJ_COMMIT, OBJ_OFS_DELTA, OBJ_REF_DELTA, OBJ_TAG } from '../codec/object-type.ts';
-import { writePackHeader } from '../codec/pack-header.ts';
+import { PACK_HEADER_BYTES, PACK_TRAILER_BYTES, writePackHeader } from '../codec/pack-header.ts';
 import type { ObjectStore } from '../object-store.ts';
 import type { PackedObjects } from '../reading/packed-objects.ts';
 import { PackOutput } from './pack-output.ts';
 import { createPackCounters } from './pack-query.ts';
 import type { PackCounters, PackOptions, PackQuery } from './pack-query.ts';
-import { planWindows, WINDOW_BYTES } from './pack-windows.ts';
-import type { PackWindow } from './pack-windows.ts';
+import { cutWindows, planWindows, WINDOW_BYTES } from './pack-windows.ts';
+import type { ByteRange, PackWindow } from './pack-windows.ts';
 import { indexOfObject, SelectedObjects } from './selected-objects.ts';
 import { deflateObject } from './whole-object.ts';
 
@@ -67,25 +67,40 @@ class PackWriter {
   readonly #selected: SelectedObjects;
   readonly #output = new PackOutput();
   readonly #header = createEntryHeader();
+  /** A rewritten header; short enough that the output copies it. */
+  readonly #newHeader = new Uint8Array(MAX_ENTRY_HEADER_BYTES);
 
   constructor(store: Store, query: PackQuery, options: PackOptions) {
     this.#store = store;
     this.#query = query;
     this.#options = options;
     this.#counters = options.counters ?? createPackCounters();
-    this.#selected = new SelectedObjects(query.objects, store.objectCount);
+    this.#selected = new SelectedObjects(query.objects, store);
     this.#output.append(writePackHeader(query.objects.length));
   }
 
   async *writePack(pack: number): AsyncGenerator<Uint8Array, void, undefined> {
-    const ordered = this.#selected.inOffsetOrder(this.#store, pack);
-    if (ordered.length === 0) return;
-    const isWhole = ordered.length === this.#store.objectsIn(pack) && this.#query.ofsDelta;
-    for await (const { window, bytes } of this.#readWindows(pack, ordered)) {
-      if (isWhole) this.#copyWindow(ordered, window, bytes);
-      else yield* this.#writeWindow(ordered, window, bytes);
+    const selected = this.#selected;
+    const count = selected.countIn(pack);
+    if (count === 0) return;
+    if (count === this.#store.objectsIn(pack) && this.#query.ofsDelta) {
+      selected.writeWholePack(pack, this.#output.position);
+      this.#counters.objects += count;
+      this.#counters.reused += count;
+      const from = PACK_HEADER_BYTES;
+      const to = this.#store.packBytes(pack) - PACK_TRAILER_BYTES;
+      for await (const { bytes } of this.#readAhead(pack, cutWindows(from, to))) {
+        this.#counters.bytesCopied += bytes.length;
+        this.#output.append(bytes);
+        yield* this.#output.take();
+      }
+      return;
+    }
+    const ordered = selected.inOffsetOrder(pack);
+    for await (const { window, bytes } of this.#readAhead(pack, planWindows(this.#store, ordered))) {
+      yield* this.#writeWindow(ordered, window, bytes);
       if (bytes.length < window.to - window.from) yield* this.#copyRest(pack, window, bytes.length);
-      yield* this.#taken();
+      yield* this.#output.take();
     }
   }
 
@@ -102,44 +117,27 @@ class PackWriter {
   }
 
   /** Windows with their bytes (of an entry longer than a window, the first part), one read ahead. */
-  async *#readWindows(
+  async *#readAhead<W extends ByteRange>(
     pack: number,
-    ordered: Uint32Array,
-  ): AsyncGenerator<{ readonly window: PackWindow; readonly bytes: Uint8Array }, void, undefined> {
+    windows: Generator<W, void, undefined>,
+  ): AsyncGenerator<{ readonly window: W; readonly bytes: Uint8Array }, void, undefined> {
     const { signal } = this.#options;
-    const start = (window: PackWindow | undefined): Promise<Uint8Array> | undefined => {
-      if (window === undefined) return undefined;
-      const length = Math.min(window.to - window.from, WINDOW_BYTES);
-      const read = this.#store.readRange(pack, window.from, length, signal);
-      read.catch(() => undefined);
-      return read;
+    const start = (): { readonly window: W; readonly reading: Promise<Uint8Array> } | undefined => {
+      const { done, value: window } = windows.next();
+      if (done === true) return undefined;
+      const reading = this.#store.readRange(pack, window.from, Math.min(window.to - window.from, WINDOW_BYTES), signal);
+      // Whoever leaves early never comes back for it.
+      reading.catch(() => undefined);
+      return { window, reading };
     };
-    const windows = planWindows(this.#store, ordered);
-    let window = windows.next().value ?? undefined;
-    let reading = start(window);
-    while (window !== undefined && reading !== undefined) {
+    let next = start();
+    while (next !== undefined) {
+      const { window, reading } = next;
       const bytes = await reading;
       throwIfAborted(signal);
-      const current: PackWindow = window;
-      window = windows.next().value ?? undefined;
-      reading = start(window);
-      yield { window: current, bytes };
+      next = start();
+      yield { window, bytes };
     }
-  }
-
-  /** All entries as they are stored: every base goes along, at the distance at which it lies. */
-  #copyWindow(ordered: Uint32Array, window: PackWindow, bytes: Uint8Array): void {
-    const shift = this.#output.position - window.from;
-    const { ofsDelta } = this.#query;
-    for (let i = window.first; i < window.last; i++) {
-      const object = ordered[i] as number;
-      const offset = this.#store.offsetOf(object);
-      this.#selected.write(object, offset + shift);
-      const type = ((bytes[offset - window.from] as number) >> 4) & 7;
-      this.#countCopied(ofsDelta && (type === OBJ_OFS_DELTA || type === OBJ_REF_DELTA));
-    }
-    this.#counters.bytesCopied += bytes.length;
-    this.#output.append(bytes);
   }
 
   async *#writeWindow(
@@ -179,13 +177,13 @@ class PackWriter {
       if (placement.kind === 'whole') {
         // Nothing of the stored entry is used, so the rest of a long one must not be copied.
         if (end < store.entryEnd(object) - window.from) this.#skipRest = true;
-        for await (const _ of this.#writeWhole(object)) yield* this.#taken();
+        for await (const _ of this.#writeWhole(object)) yield* this.#output.take();
       } else {
         output.append(this.#deltaHeader(placement));
         runStart = start + headerBytes;
         this.#countCopied(true);
       }
-      yield* this.#taken();
+      if (this.#output.hasReady) yield* this.#output.take();
     }
     endRun();
   }
@@ -200,7 +198,7 @@ class PackWriter {
     }
     const { signal } = this.#options;
     for (let at = window.from + done; at < window.to; at += WINDOW_BYTES) {
-      yield* this.#taken();
+      yield* this.#output.take();
       const bytes = await this.#store.readRange(pack, at, Math.min(WINDOW_BYTES, window.to - at), signal);
       throwIfAborted(signal);
       this.#counters.bytesCopied += bytes.length;
@@ -231,7 +229,7 @@ class PackWriter {
   }
 
   #deltaHeader(placement: Exclude<Placement, { kind: 'as-stored' | 'whole' }>): Uint8Array {
-    const header = new Uint8Array(MAX_ENTRY_HEADER_BYTES);
+    const header = this.#newHeader;
     if (placement.kind === 'by-distance') {
       const at = writeEntryHeader(header, 0, OBJ_OFS_DELTA, this.#header.size);
       return header.subarray(0, writeOffsetVarint(placement.distance, header, at));
@@ -249,10 +247,6 @@ class PackWriter {
       this.#output.append(piece);
       yield;
     }
-  }
-
-  *#taken(): Generator<Uint8Array, void, undefined> {
-    if (this.#output.hasReady) yield* this.#output.take();
   }
 
   #countCopied(isDelta: boolean): void {
