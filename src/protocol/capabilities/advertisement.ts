@@ -58,7 +58,10 @@ export function parseAdvertisement(body: Uint8Array): AdvertisementAnswer {
       lines.push(lineFromBytes(packet.payload));
     } else if (packet.kind === 'flush') {
       // The service line has a flush of its own; some servers leave that out.
-      if (lines.length === 1 && (lines[0] as string).startsWith('# ')) continue;
+      if (lines.length === 1 && (lines[0] as string).startsWith('# ')) {
+        lines.pop();
+        continue;
+      }
       ended = true;
       break;
     } else {
@@ -85,7 +88,10 @@ function writeV0(advertisement: V0Advertisement, writer: PktLineWriter): void {
     writeRef(ref.oid, ref.name);
     if (ref.peeled !== undefined) writeRef(ref.peeled, `${ref.name}${PEELED}`);
   }
-  if (capabilities !== '') writeRef(ZERO_OID, NO_REFS_NAME);
+  // Older gits send a lone flush for an empty repository: no line, no capabilities.
+  if (capabilities !== '' && advertisement.capabilities.length > 0) {
+    writeRef(ZERO_OID, NO_REFS_NAME);
+  }
   for (const oid of advertisement.shallows) writer.line(`shallow ${oid}`);
 }
 

@@ -97,7 +97,8 @@ export class V2AnswerParser {
         return this.#fail(event.message);
       case 'flush':
         return this.#end();
-      default:
+      case 'delim':
+      case 'response-end':
         throw malformed(`unexpected ${event.kind} packet in a pack`);
     }
   }
