@@ -59,7 +59,8 @@ function packagesOf(room: string): ImportPattern[] {
     ...(room === 'http' ? [] : ['h3', 'srvx']),
     ...(room === 'storage' ? [] : ['unstorage']),
     ...(room === 'browse' ? [] : ['isomorphic-git', '@isomorphic-git']),
-    'valibot',
+    // The manifest is data from outside like the settings are.
+    ...(room === 'mirror' ? [] : ['valibot']),
     'citty',
   ];
   return [noPackages(banned, `${banned.join(', ')}: not in src/${room}.`)];
@@ -106,7 +107,7 @@ const config: OxlintConfig = defineConfig({
     'typescript/no-floating-promises': 'error',
     'typescript/no-misused-promises': 'error',
     'typescript/await-thenable': 'error',
-    'typescript/switch-exhaustiveness-check': 'error',
+    'typescript/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
     'typescript/consistent-type-imports': 'error',
     'typescript/no-non-null-assertion': 'off',
   },

@@ -15,7 +15,7 @@ export interface Platform {
   readonly threads: PackThreads | undefined;
   readonly fetch: typeof globalThis.fetch;
   /** Milliseconds since the epoch. */
-  now(): number;
+  readonly now: () => number;
   /** Takes finished lines. MUST NOT throw. */
   readonly log: LogSink;
 }

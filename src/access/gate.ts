@@ -19,7 +19,8 @@ import { BoundedMap } from '../upstream/bounded-map.ts';
 import type { Denied, Failure, GitProtocol, ProbeOk, Upstream } from '../upstream/contract.ts';
 import { credentialKey, type Credential } from '../upstream/credential.ts';
 import type { Repository } from '../upstream/repository.ts';
-import type { Access, AccessDecision, Granted, UpstreamFacts } from './contract.ts';
+import type { Access, AccessDecision } from './contract.ts';
+import type { Granted, UpstreamFacts } from '../upstream/granted.ts';
 import { createSharedChecks } from './shared-checks.ts';
 
 export interface AccessDeps {

@@ -48,3 +48,10 @@ export function compareOidBytes(left: Uint8Array, leftOffset: number, right: Uin
   }
   return 0;
 }
+
+/** Any bytes as lower-case hex digits. */
+export function bytesToHex(bytes: Uint8Array): string {
+  let hex = '';
+  for (const byte of bytes) hex += HEX[byte];
+  return hex;
+}

@@ -1,5 +1,5 @@
 /** What the front desk hands to the room that answers: one request of a client that may read the repository. */
-import type { Granted } from '../access/contract.ts';
+import type { Granted } from '../upstream/granted.ts';
 import type { GitProtocol } from '../upstream/contract.ts';
 import type { Credential } from '../upstream/credential.ts';
 import type { Repository } from '../upstream/repository.ts';

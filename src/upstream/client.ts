@@ -48,7 +48,6 @@ const TOKEN_REFUSED_REPOSITORIES = 10_000;
 const DATA_HEADERS = [
   ['content-type', 'application/x-git-upload-pack-request'],
   ['accept', 'application/x-git-upload-pack-result'],
-  ['git-protocol', 'version=2'],
 ] as const;
 
 export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions = {}): Upstream {
@@ -133,7 +132,7 @@ export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions = {}
     repository: Repository,
     operation: 'ls-refs' | 'fetch',
     body: Uint8Array,
-    asking: Asking & { readonly timeoutMs: number },
+    asking: Asking & { readonly timeoutMs: number; readonly gitProtocol?: GitProtocol },
   ): Promise<Judgement> {
     const askers = askersOf(repository, asking.credential);
     let judgement: Judgement | undefined;
@@ -141,7 +140,7 @@ export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions = {}
       judgement = await ask(repository, operation, asker, {
         method: 'POST',
         url: `${repository.url}/git-upload-pack`,
-        headers: new Headers([...DATA_HEADERS, ...credentialFields(credential)] as [string, string][]),
+        headers: dataHeaders(asking.gitProtocol ?? 2, credential),
         body,
         timeoutMs: asking.timeoutMs,
         signal: asking.signal,
@@ -218,6 +217,12 @@ export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions = {}
 
     throttledUntilMs: (upstream, asker) => throttle.untilMs(upstream, asker),
   };
+}
+
+function dataHeaders(gitProtocol: GitProtocol, credential: Credential | undefined): Headers {
+  const headers = new Headers([...DATA_HEADERS, ...credentialFields(credential)] as [string, string][]);
+  if (gitProtocol > 0) headers.set('git-protocol', `version=${gitProtocol}`);
+  return headers;
 }
 
 function outcomeOf(judgement: Judgement): UpstreamOutcome {

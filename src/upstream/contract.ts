@@ -138,7 +138,11 @@ export interface Upstream {
   fetch(
     repository: Repository,
     body: Uint8Array,
-    asking: Asking & { readonly purpose: 'update' | 'fill' | 'pass_through' },
+    asking: Asking & {
+      readonly purpose: 'update' | 'fill' | 'pass_through';
+      /** In which the body is written; default 2. */
+      readonly gitProtocol?: GitProtocol;
+    },
   ): Promise<FetchOk | Failure>;
   /** Byte for byte; redirects are handed back. Rejects with `upstream_unavailable` or `timeout` where no answer came. */
   forward(repository: Repository, request: ForwardRequest): Promise<ForwardAnswer>;

@@ -7,8 +7,9 @@
  * waits behind them. Of two answers the one that was sent later counts, whichever came first.
  */
 import { raceSignal } from '../../bytes/abort.ts';
+import type { Capabilities } from '../../protocol/capabilities/capability.ts';
 import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
-import type { Failure, RefsOk } from '../../upstream/contract.ts';
+import type { Failure, Refused, RefsOk } from '../../upstream/contract.ts';
 import type { Credential } from '../../upstream/credential.ts';
 
 /** `branches`: HEAD, `refs/heads/`, `refs/tags/`. `all` holds these too. */
@@ -24,20 +25,20 @@ export interface RefsCheck {
 
 export type RefsAnswer =
   | { readonly kind: 'known'; readonly check: RefsCheck }
-  | { readonly kind: 'failed'; readonly failure: Failure };
+  | { readonly kind: 'failed'; readonly failure: Failure | Refused };
 
 export interface RefsAsking {
   readonly arrivedAtMs: number;
   readonly credential: Credential | undefined;
   /** v2 capability lines of the upstream. */
-  readonly capabilities: readonly string[];
+  readonly capabilities: Capabilities;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface RefsLedgerOptions {
   readonly now: () => number;
   readonly intervalMs: number;
-  ask(scope: RefsScope, asking: RefsAsking): Promise<RefsOk | Failure>;
+  ask(scope: RefsScope, asking: RefsAsking): Promise<RefsOk | Refused | Failure>;
   /** Called with each check that replaced what was known of its scope. */
   onCheck(check: RefsCheck, asking: RefsAsking): void;
 }

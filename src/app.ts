@@ -1,0 +1,160 @@
+/** The only composition root: every room is made here, once, and handed what it works with. */
+import { createAccess } from './access/gate.ts';
+import { SharedAnswers } from './answers/shared-answers.ts';
+import { createDeadline } from './bytes/abort.ts';
+import type { Config } from './config.ts';
+import { createHttp, type HttpDeps, type Readiness } from './http/create-http.ts';
+import { createJobs } from './jobs/jobs.ts';
+import { Mirrors } from './mirror/mirrors.ts';
+import type { App, Platform } from './platform.ts';
+import { createProxy } from './proxy/forward.ts';
+import { createServe } from './serve/serve.ts';
+import { createLogger } from './telemetry/logger.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+import { createUpstream } from './upstream/client.ts';
+import { VERSION } from './version.ts';
+
+/** Pack work and fills that run at the same time: both are bound by processor and memory, not by waiting. */
+const JOBS = 8;
+const CLONES = 2;
+/** How the memory budget is dealt out: a fill's windows, the caches of one mirror; the rest is for streams. */
+const INGEST_SHARE = 1 / 8;
+const CACHE_SHARE = 1 / 16;
+const OPEN_MIRRORS = 8;
+/** How long a finished answer waits for others who ask the same before its mirror is there. */
+const LINGER_MS = 30_000;
+const PROBE_TIMEOUT_MS = 2_000;
+
+export interface AppOptions {
+  /** See `HttpDeps.writeChallenges`. */
+  readonly writeChallenges?: HttpDeps['writeChallenges'];
+}
+
+export function createApp(platform: Platform, config: Config, options: AppOptions = {}): App {
+  const { storage, threads, now } = platform;
+  const logger = createLogger({ sink: platform.log, level: config.logLevel, now, secrets: config.secrets });
+  const metrics = createMetrics();
+  const ending = new AbortController();
+  let isDraining = false;
+
+  const jobs = createJobs({
+    concurrency: JOBS,
+    cloneConcurrency: CLONES,
+    now,
+    events: {
+      ended: ({ kind, repo }, outcome, ms) => {
+        if (outcome.kind === 'failed') logger.debug('job_failed', { kind, repo, ms, error: outcome.error });
+      },
+    },
+  });
+  const upstream = createUpstream(
+    { fetch: platform.fetch, upstreams: config.upstreams, now, metrics, logger },
+    {
+      lsRefsTimeoutMs: config.lsRefsTimeoutMs,
+      fetchTimeoutMs: config.fetchTimeoutMs,
+      cloneTimeoutMs: config.cloneTimeoutMs,
+    },
+  );
+  const mirrors = new Mirrors(
+    {
+      storage,
+      upstream,
+      jobs,
+      threads,
+      now,
+      logger,
+      ingestBytes: Math.floor(config.memoryBytes * INGEST_SHARE),
+      cacheBytes: Math.floor(config.memoryBytes * CACHE_SHARE),
+      refCheckIntervalMs: config.refCheckIntervalMs,
+    },
+    { maxOpen: OPEN_MIRRORS },
+  );
+  const answers = new SharedAnswers({
+    storage,
+    maxBytes: config.packCacheBytes,
+    lingerMs: LINGER_MS,
+    onSpoolFailed: (error) => logger.warn('answer_failed', { error }),
+  });
+  const access = createAccess(
+    {
+      upstream,
+      now,
+      secret: crypto.getRandomValues(new Uint8Array(32)),
+      metrics,
+      logger,
+      onVisibility: (repository, visibility) => {
+        mirrors
+          .of(repository)
+          .noteVisibility(visibility)
+          .catch((error: unknown) => logger.warn('storage_failed', { repo: repository.name, error }));
+      },
+    },
+    { ttlMs: config.accessTtlMs, denyTtlMs: config.accessDenyTtlMs, staleIfErrorMs: config.staleIfErrorMs },
+  );
+  const serve = createServe({
+    mirrors,
+    answers,
+    upstream,
+    now,
+    logger,
+    staleIfErrorMs: config.staleIfErrorMs,
+    agent: `hotpack/${VERSION}`,
+  });
+  const proxy = createProxy({
+    upstream,
+    upstreams: config.upstreams,
+    onPushed: (repository) => mirrors.of(repository).pushed(),
+  });
+
+  async function readiness(): Promise<Readiness> {
+    if (isDraining) return { ready: false, reason: 'draining' };
+    const deadline = createDeadline({ timeoutMs: PROBE_TIMEOUT_MS, operation: 'storage probe' });
+    try {
+      await storage.probe(deadline.signal);
+      return { ready: true };
+    } catch {
+      return { ready: false, reason: 'storage' };
+    } finally {
+      deadline.dispose();
+    }
+  }
+
+  metrics.onCollect(() => {
+    const { waiting, running } = jobs.snapshot();
+    metrics.jobs.set({ state: 'queued' }, waiting);
+    metrics.jobs.set({ state: 'running' }, running);
+    metrics.storedBytes.set({ what: 'answers' }, answers.bytes);
+  });
+
+  const h3 = createHttp({
+    upstreams: config.upstreams,
+    access,
+    serve,
+    proxy,
+    now,
+    maxRequestBytes: config.maxRequestBytes,
+    metrics,
+    logger,
+    readiness,
+    signal: ending.signal,
+    ...(options.writeChallenges === undefined ? {} : { writeChallenges: options.writeChallenges }),
+  });
+
+  return {
+    h3,
+    async start() {
+      logger.info('started', { version: VERSION, runtime: platform.kind });
+    },
+    async stop(signal) {
+      isDraining = true;
+      logger.info('stopping');
+      const drained = jobs.drain({ timeoutMs: config.shutdownTimeoutMs });
+      const onAbort = (): void => ending.abort(signal.reason);
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+      await drained;
+      await answers.close();
+      logger.info('stopped');
+    },
+  };
+}

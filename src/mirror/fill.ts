@@ -1,0 +1,85 @@
+/**
+ * The first fill: one pack with all that branches and tags reach, either asked for by ourselves or read along with a client
+ * whose clone is just that. Readers see nothing of it until it is published whole.
+ */
+import { HotpackError } from '../bytes/error.ts';
+import type { Oid } from '../bytes/oid.ts';
+import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
+import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
+import { failureOf } from '../upstream/failure.ts';
+import type { Stray } from './catalog/manifest.ts';
+import { takeIn } from './ingest/take-in.ts';
+import { heldOf } from './refs/held-refs.ts';
+import { branchTips } from './refs/tips.ts';
+import type { Asker, MirrorContext } from './services.ts';
+
+/** Somebody's clone of everything, to be read along. `leave` is to be called where it is not read. */
+export interface CloneStream {
+  /** What it was asked for: at least every tip of branches and tags. */
+  readonly wants: readonly Oid[];
+  readonly chunks: (signal: AbortSignal) => AsyncIterable<Uint8Array>;
+  readonly leave: () => void;
+}
+
+export interface FillRequest {
+  readonly refs: RefsSnapshot;
+  readonly asker: Asker;
+  /** Absent: upstream is asked for the pack. */
+  readonly stream?: CloneStream;
+}
+
+/** Rejects with what went wrong; then nothing is left behind. `empty`: upstream has no objects. */
+export async function runFill(
+  context: MirrorContext,
+  request: FillRequest,
+  signal: AbortSignal,
+): Promise<'filled' | 'empty'> {
+  const { copy, services } = context;
+  const tips = branchTips(request.refs);
+  if (tips.length === 0) return 'empty';
+  const pack = await takeIn(
+    context,
+    { chunks: await packChunks(context, request, tips, signal), existing: [], tips },
+    signal,
+  );
+  if (pack === undefined) return 'empty';
+
+  const shown = new Set(tips);
+  const others = (request.stream?.wants ?? []).filter((oid) => !shown.has(oid));
+  const confirmedAtMs = services.now();
+  const strays: readonly Stray[] = others.map((oid) => ({ oid, confirmedAtMs }));
+  const outcome = await copy.publish({
+    pack,
+    builtOn: [],
+    strays: (current) => [...current, ...strays],
+    visibility: request.asker.visibility,
+  });
+  if (outcome === 'stale') throw new HotpackError('storage_unavailable', 'the mirror changed while it was filled');
+  const snapshot = await copy.snapshot(signal);
+  if (snapshot === undefined) throw new HotpackError('storage_unavailable', 'the mirror is gone right after its fill');
+  try {
+    await copy.writeHeld(heldOf(request.refs, (oid) => snapshot.store.find(oid) >= 0));
+  } finally {
+    snapshot.release();
+  }
+  return 'filled';
+}
+
+async function packChunks(
+  context: MirrorContext,
+  request: FillRequest,
+  tips: readonly Oid[],
+  signal: AbortSignal,
+): Promise<AsyncIterable<Uint8Array>> {
+  if (request.stream !== undefined) return request.stream.chunks(signal);
+  const { credential, capabilities } = request.asker;
+  const { upstream } = context.services;
+  const answer = await fetchPack(upstream, context.repository, ownFetch(tips, []), {
+    credential,
+    capabilities,
+    signal,
+    purpose: 'fill',
+  });
+  if (answer.kind !== 'pack') throw failureOf(answer);
+  return answer.chunks;
+}

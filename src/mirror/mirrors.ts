@@ -1,0 +1,44 @@
+/**
+ * Every mirror of this process, one object a repository, made when first asked for. Of those with open packs only the
+ * ones used last stay open.
+ */
+import type { Repository } from '../upstream/repository.ts';
+import { Mirror } from './mirror.ts';
+import type { MirrorServices } from './services.ts';
+
+/** Small things: the last refs, and when to try again. */
+const MAX_KNOWN = 4096;
+
+export class Mirrors {
+  readonly #services: MirrorServices;
+  readonly #maxOpen: number;
+  /** Both with the least recently used first. */
+  readonly #known = new Map<string, Mirror>();
+  readonly #open = new Map<string, Mirror>();
+
+  constructor(services: MirrorServices, options: { readonly maxOpen: number }) {
+    this.#services = services;
+    this.#maxOpen = options.maxOpen;
+  }
+
+  of(repository: Repository): Mirror {
+    const { name } = repository;
+    const mirror = this.#known.get(name) ?? new Mirror(repository, this.#services);
+    touch(this.#known, name, mirror);
+    touch(this.#open, name, mirror);
+    if (this.#open.size > this.#maxOpen) void this.#closeOldest();
+    return mirror;
+  }
+
+  async #closeOldest(): Promise<void> {
+    const [name, mirror] = this.#open.entries().next().value as [string, Mirror];
+    this.#open.delete(name);
+    if (!(await mirror.closeIfIdle())) touch(this.#open, name, mirror);
+    else if (this.#known.size > MAX_KNOWN && !this.#open.has(name)) this.#known.delete(name);
+  }
+}
+
+function touch(map: Map<string, Mirror>, name: string, mirror: Mirror): void {
+  map.delete(name);
+  map.set(name, mirror);
+}

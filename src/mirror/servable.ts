@@ -1,0 +1,71 @@
+/**
+ * Whether an object that is here may be given away (DESIGN 2): what upstream no longer shows must not live on here.
+ *
+ * As long as every tip that was ever published is still reached by an advertised ref, everything here is, and nothing is
+ * walked. Otherwise commits are looked for from the advertised tips; what that does not settle (trees, blobs) is
+ * looked up in the exact closure of the advertised tips and of what upstream confirmed lately, made once for each
+ * state of packs and refs (1 bit an object).
+ */
+import type { Oid } from '../bytes/oid.ts';
+import type { ObjectStore } from '../pack/object-store.ts';
+import type { Bitset } from '../pack/walk/bitset.ts';
+import { closure, reachesAll } from '../pack/walk/reachable.ts';
+import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
+import { advertisedOids } from './refs/tips.ts';
+import type { MirrorSnapshot } from './snapshot.ts';
+
+/** How long upstream's yes to one object name is believed. */
+const CONFIRMED_MS = 60 * 60 * 1000;
+
+export interface ServableQuestion {
+  readonly snapshot: MirrorSnapshot;
+  /** All of them in the snapshot. */
+  readonly wants: readonly Oid[];
+  /** Upstream's refs as last known. */
+  readonly advertised: RefsSnapshot;
+  /** Objects that upstream confirmed, and when, beside those of the manifest. */
+  readonly confirmedAtMs: ReadonlyMap<Oid, number>;
+  readonly nowMs: number;
+  readonly signal: AbortSignal;
+}
+
+const closures = new WeakMap<ObjectStore, { readonly key: string; readonly bits: Promise<Bitset> }>();
+
+/** Those of `wants` that upstream must confirm before they may be served. */
+export async function unconfirmedWants(question: ServableQuestion): Promise<readonly Oid[]> {
+  const { snapshot, advertised, confirmedAtMs, nowMs, signal } = question;
+  const { store } = snapshot;
+  const shown = advertisedOids(advertised);
+  const isConfirmed = (oid: Oid): boolean => nowMs - (confirmedAtMs.get(oid) ?? 0) < CONFIRMED_MS;
+  const open = question.wants.filter((oid) => !shown.has(oid) && !isConfirmed(oid));
+  if (open.length === 0) return open;
+
+  const { strays } = snapshot.manifest;
+  const letGo = [...advertisedOids(snapshot.held)].some((oid) => !shown.has(oid));
+  if (strays.length === 0 && !letGo) return [];
+
+  const tips = [...shown].filter((oid) => store.find(oid) >= 0);
+  const reached = await reachesAll(store, { tips, targets: open }, { signal });
+  const left = open.filter((oid) => !reached.has(oid));
+  if (left.length === 0) return left;
+
+  const young = strays.filter((stray) => nowMs - stray.confirmedAtMs < CONFIRMED_MS).map((stray) => stray.oid);
+  const roots = [...new Set([...tips, ...young.filter((oid) => store.find(oid) >= 0)])].toSorted();
+  const bits = await closureOf(store, roots, signal);
+  return left.filter((oid) => !bits.has(store.find(oid)));
+}
+
+async function closureOf(store: ObjectStore, roots: readonly Oid[], signal: AbortSignal): Promise<Bitset> {
+  const key = roots.join();
+  const present = closures.get(store);
+  if (present?.key === key) {
+    try {
+      return await present.bits;
+    } catch {
+      // Whoever made it has left: make it for ourselves.
+    }
+  }
+  const bits = closure(store, roots, { signal });
+  closures.set(store, { key, bits });
+  return bits;
+}

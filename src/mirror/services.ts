@@ -1,0 +1,39 @@
+/** What every mirror works with. */
+import type { Jobs } from '../jobs/jobs.ts';
+import type { Storage } from '../storage/contract.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Capabilities } from '../protocol/capabilities/capability.ts';
+import type { Upstream } from '../upstream/contract.ts';
+import type { Credential } from '../upstream/credential.ts';
+import type { Repository } from '../upstream/repository.ts';
+import type { Visibility } from './catalog/manifest.ts';
+import type { LocalCopy } from './local-copy.ts';
+import type { PackThreads } from './tasks.ts';
+
+export interface MirrorServices {
+  readonly storage: Storage;
+  readonly upstream: Upstream;
+  readonly jobs: Jobs;
+  /** Absent: pack work runs in place. */
+  readonly threads: PackThreads | undefined;
+  readonly now: () => number;
+  readonly logger: Logger;
+  /** For one ingest beside its tables. */
+  readonly ingestBytes: number;
+  /** For the blocks and contents that one open mirror keeps. */
+  readonly cacheBytes: number;
+  readonly refCheckIntervalMs: number;
+}
+
+/** On whose behalf upstream is asked, and what it can do. Lives as long as the work that was asked for. */
+export interface Asker {
+  readonly credential: Credential | undefined;
+  readonly capabilities: Capabilities;
+  readonly visibility: Visibility;
+}
+
+export interface MirrorContext {
+  readonly repository: Repository;
+  readonly services: MirrorServices;
+  readonly copy: LocalCopy;
+}

@@ -1,0 +1,179 @@
+/**
+ * Brings a mirror that is here up to what upstream shows: one fetch for the tips that are missing, with our tips as haves,
+ * then the refs. And the same for objects that somebody asked for by hash.
+ */
+import type { Oid } from '../bytes/oid.ts';
+import { closure, reachesAll } from '../pack/walk/reachable.ts';
+import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
+import { failureOf } from '../upstream/failure.ts';
+import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
+import type { Stray } from './catalog/manifest.ts';
+import { takeIn } from './ingest/take-in.ts';
+import { missingOf } from './local-copy.ts';
+import { heldOf } from './refs/held-refs.ts';
+import { advertisedOids, branchTips, sameRefs } from './refs/tips.ts';
+import type { Asker, MirrorContext } from './services.ts';
+import type { MirrorSnapshot } from './snapshot.ts';
+
+/** Upstream needs few haves to find what is common: tips, newest questions first. */
+const MAX_HAVES = 256;
+/** Objects that no ref reaches are forgotten oldest first beyond this; they are fetched again where asked for. */
+const MAX_STRAYS = 4096;
+
+/** `replaced`: what upstream shows has nothing in common with what is here; the mirror was emptied. */
+export type UpdateOutcome = 'current' | 'fetched' | 'replaced' | 'absent';
+
+/** Fetches what `refs` (branches and tags, and whatever other refs are here) names and is missing, then takes over the refs. */
+export async function runUpdate(
+  context: MirrorContext,
+  update: { readonly refs: RefsSnapshot; readonly asker: Asker },
+  signal: AbortSignal,
+): Promise<UpdateOutcome> {
+  const { copy } = context;
+  const before = await copy.snapshot(signal);
+  if (before === undefined) return 'absent';
+  try {
+    const missing = missingOf(before, branchTips(update.refs));
+    if (missing.length > 0) await fetchInto(context, { before, wants: missing, asker: update.asker }, signal);
+    const after = await copy.snapshot(signal);
+    if (after === undefined) return 'absent';
+    try {
+      if (missing.length > 0 && (await isReplaced(before, after, update.refs, signal))) {
+        await copy.reset(update.asker.visibility);
+        return 'replaced';
+      }
+      const held = heldOf(update.refs, (oid) => after.store.find(oid) >= 0);
+      await noteStrays(context, after, update.refs, signal);
+      if (!sameRefs(held, before.held)) await copy.writeHeld(held);
+      await copy.collectGarbage();
+      return missing.length > 0 ? 'fetched' : 'current';
+    } finally {
+      after.release();
+    }
+  } finally {
+    before.release();
+  }
+}
+
+/**
+ * Fetches `wants` by hash, whatever refs say. Afterwards they are here, with all that they reach. Rejects with
+ * `upstream_refused` where upstream would not.
+ */
+export async function fetchWants(
+  context: MirrorContext,
+  request: { readonly wants: readonly Oid[]; readonly asker: Asker; readonly onBytes: (bytes: number) => void },
+  signal: AbortSignal,
+): Promise<void> {
+  const before = await context.copy.snapshot(signal);
+  if (before === undefined) return;
+  try {
+    const wants = missingOf(before, request.wants);
+    if (wants.length === 0) return;
+    const confirmedAtMs = context.services.now();
+    const strays = wants.map((oid) => ({ oid, confirmedAtMs }));
+    await fetchInto(context, { before, wants, asker: request.asker, strays, onBytes: request.onBytes }, signal);
+  } finally {
+    before.release();
+  }
+}
+
+async function fetchInto(
+  context: MirrorContext,
+  request: {
+    readonly before: MirrorSnapshot;
+    readonly wants: readonly Oid[];
+    readonly asker: Asker;
+    readonly strays?: readonly Stray[];
+    readonly onBytes?: (bytes: number) => void;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { copy, services, repository } = context;
+  const { before, wants, asker, strays = [] } = request;
+  const answer = await fetchPack(services.upstream, repository, ownFetch(wants, havesOf(before)), {
+    credential: asker.credential,
+    capabilities: asker.capabilities,
+    signal,
+    purpose: 'update',
+  });
+  if (answer.kind !== 'pack') throw failureOf(answer);
+  const existing = before.manifest.packs.map((pack) => pack.name);
+  const chunks = request.onBytes === undefined ? answer.chunks : counted(answer.chunks, request.onBytes);
+  const pack = await takeIn(context, { chunks, existing, tips: wants }, signal);
+  const outcome = await copy.publish({
+    ...(pack === undefined ? {} : { pack }),
+    builtOn: existing,
+    strays: (current) => [...current, ...strays].slice(-MAX_STRAYS),
+    visibility: asker.visibility,
+  });
+  // What the new pack leans on is gone: whoever asked asks again.
+  if (outcome === 'stale' && pack !== undefined) await copy.removePacks([pack.name]);
+}
+
+async function* counted(
+  chunks: AsyncIterable<Uint8Array>,
+  onBytes: (bytes: number) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of chunks) {
+    onBytes(chunk.length);
+    yield chunk;
+  }
+}
+
+function havesOf(snapshot: MirrorSnapshot): Oid[] {
+  const { head, refs } = snapshot.held;
+  const haves = new Set<Oid>();
+  if (head.kind === 'symref' || head.kind === 'detached') haves.add(head.oid);
+  const branches = refs.filter((ref) => ref.name.startsWith('refs/heads/'));
+  const others = refs.filter((ref) => !ref.name.startsWith('refs/heads/'));
+  for (const ref of [...branches, ...others.toReversed()]) {
+    if (haves.size >= MAX_HAVES) break;
+    haves.add(ref.peeled ?? ref.oid);
+  }
+  return [...haves];
+}
+
+/** Remembers tips that upstream showed once and no longer reaches, forgets those that it reaches again. */
+async function noteStrays(
+  context: MirrorContext,
+  snapshot: MirrorSnapshot,
+  refs: RefsSnapshot,
+  signal: AbortSignal,
+): Promise<void> {
+  const { store, manifest, held } = snapshot;
+  const shown = advertisedOids(refs);
+  const strays = new Map<Oid, number>();
+  for (const oid of advertisedOids(held)) strays.set(oid, 0);
+  for (const stray of manifest.strays) strays.set(stray.oid, stray.confirmedAtMs);
+  for (const oid of shown) strays.delete(oid);
+  if (strays.size > 0) {
+    const tips = [...shown].filter((oid) => store.find(oid) >= 0);
+    for (const oid of await reachesAll(store, { tips, targets: [...strays.keys()] }, { signal })) strays.delete(oid);
+  }
+  const next = [...strays].map(([oid, confirmedAtMs]) => ({ oid, confirmedAtMs }));
+  const unchanged = JSON.stringify(next) === JSON.stringify(manifest.strays);
+  if (unchanged) return;
+  await context.copy.publish({
+    builtOn: [],
+    strays: () => next.slice(-MAX_STRAYS),
+    visibility: manifest.visibility,
+  });
+}
+
+/** True where no object that upstream's tips reach was here before: another repository has taken the name. */
+async function isReplaced(
+  before: MirrorSnapshot,
+  after: MirrorSnapshot,
+  refs: RefsSnapshot,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const tips = branchTips(refs);
+  if (tips.some((oid) => before.store.find(oid) >= 0)) return false;
+  const heldTips = branchTips(before.held);
+  if (heldTips.length === 0) return false;
+  const reached = await reachesAll(after.store, { tips, targets: heldTips }, { signal });
+  if (reached.size > 0) return false;
+  // New packs come behind those that were here, and their objects get the higher numbers.
+  const objects = (await closure(after.store, tips, { signal })).toNumbers();
+  return objects.every((object) => object >= before.store.objectCount);
+}

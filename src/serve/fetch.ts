@@ -1,0 +1,82 @@
+/** One fetch, whatever its version: planned, then carried out by the nearest that can answer it. */
+import { HotpackError } from '../bytes/error.ts';
+import type { MirrorSnapshot } from '../mirror/snapshot.ts';
+import { writeErrorPacket } from '../protocol/error-packet.ts';
+import type { FetchRequest } from '../protocol/fetch-request.ts';
+import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
+import { answerFromMirror } from './from-mirror.ts';
+import { forwardRaw, passThrough } from './pass-through.ts';
+import { dependsOnRefs, planFetch } from './plan-fetch.ts';
+import { refsShown } from './refs-shown.ts';
+import type { Serving } from './services.ts';
+import { uploadPackResponse } from './services.ts';
+
+/** `body` is the request as it came, for what only upstream can answer. */
+export async function answerFetch(serving: Serving, request: FetchRequest, body: Uint8Array): Promise<Response> {
+  const { context, mirror } = serving;
+  const { signal } = context;
+  const snapshot = await mirror.snapshot(signal);
+  let isTaken = false;
+  try {
+    const refs = await refsFor(serving, request, snapshot);
+    const isHere = snapshot && ((oid: string) => snapshot.store.find(oid) >= 0);
+    const plan = planFetch(request, { isHere, refs });
+    if (plan.kind === 'unknown-ref') {
+      throw new HotpackError('unknown_ref', `unknown ref ${plan.name}`, { detail: { name: plan.name } });
+    }
+    if (plan.kind === 'obtain') return await answerWithMissing(serving, request, { body, missing: plan.missing });
+    if (plan.kind === 'pass-through' || snapshot === undefined) {
+      if (context.granted.stale) throw noAnswer();
+      return await passThrough(serving, request, { body, startsFill: snapshot === undefined });
+    }
+    const { query, wantedRefs } = plan;
+    const settled = context.granted.stale
+      ? { kind: 'may' as const }
+      : await mirror.settleWants(snapshot, query.wants, serving.asker, signal);
+    if (settled.kind === 'refused') return refusal(settled.message);
+    isTaken = true;
+    return await answerFromMirror(serving, { request, snapshot, query, wantedRefs });
+  } finally {
+    if (!isTaken) snapshot?.release();
+  }
+}
+
+/** Gets what is missing and answers from the mirror; where that takes too long, upstream answers this one. */
+async function answerWithMissing(
+  serving: Serving,
+  request: FetchRequest,
+  options: { readonly body: Uint8Array; readonly missing: readonly string[] },
+): Promise<Response> {
+  const { context, mirror, asker } = serving;
+  if (context.granted.stale) throw noAnswer();
+  const obtained = await mirror.obtain(options.missing, asker, context.signal);
+  if (obtained.kind === 'refused') return refusal(obtained.message);
+  if (obtained.kind === 'here') {
+    const snapshot = await mirror.snapshot(context.signal);
+    const refs = await refsFor(serving, request, snapshot);
+    const plan = planFetch(request, { isHere: snapshot && ((oid) => snapshot.store.find(oid) >= 0), refs });
+    if (snapshot !== undefined && plan.kind === 'select') {
+      return answerFromMirror(serving, { request, snapshot, query: plan.query, wantedRefs: plan.wantedRefs });
+    }
+    snapshot?.release();
+  }
+  return forwardRaw(serving, options.body);
+}
+
+/** Fresh where the answer depends on them; else as last known, or as held: objects are right by their names. */
+async function refsFor(
+  serving: Serving,
+  request: FetchRequest,
+  snapshot: MirrorSnapshot | undefined,
+): Promise<RefsSnapshot | undefined> {
+  if (dependsOnRefs(request)) return (await refsShown(serving, 'all')).refs;
+  return serving.mirror.knownRefs() ?? snapshot?.held;
+}
+
+function refusal(message: string): Response {
+  return uploadPackResponse(writeErrorPacket(message) as BodyInit, 'upstream');
+}
+
+function noAnswer(): HotpackError {
+  return new HotpackError('upstream_unavailable', 'upstream gives no answer, and this is not here');
+}

@@ -1,0 +1,47 @@
+/** Answers parsed requests of clients that may read the repository. */
+import { parseV0Fetch } from '../protocol/fetch/v0-request.ts';
+import { parseV2Command } from '../protocol/v2-command.ts';
+import { advertise } from './advertise.ts';
+import type { Serve, ServeContext } from './contract.ts';
+import { answerFetch } from './fetch.ts';
+import { answerLsRefs } from './ls-refs.ts';
+import { forwardRaw } from './pass-through.ts';
+import type { ServeServices, Serving } from './services.ts';
+import { uploadPackResponse } from './services.ts';
+
+export function createServe(services: ServeServices): Serve {
+  async function serving(context: ServeContext): Promise<Serving> {
+    const { granted, repository, credential } = context;
+    const mirror = services.mirrors.of(repository);
+    if (granted.visibility === 'public') await mirror.noteVisibility('public');
+    const visibility = granted.visibility === 'public' ? 'public' : 'unknown';
+    const asker = { credential, capabilities: granted.facts.v2Capabilities, visibility } as const;
+    return { ...services, context, mirror, asker };
+  }
+
+  return {
+    async advertise(context) {
+      return advertise(await serving(context));
+    },
+
+    async uploadPack(context, body) {
+      const one = await serving(context);
+      if (context.protocol !== 2) {
+        const parsed = parseV0Fetch(body, context.protocol);
+        return parsed.kind === 'empty' ? uploadPackResponse(null, 'mirror') : answerFetch(one, parsed.request, body);
+      }
+      const command = parseV2Command(body);
+      switch (command.kind) {
+        case 'empty':
+          return uploadPackResponse(null, 'mirror');
+        case 'other':
+          return forwardRaw(one, body);
+        case 'ls-refs':
+          if (command.context.serverOptions.length > 0) return forwardRaw(one, body);
+          return answerLsRefs(one, command.request);
+        case 'fetch':
+          return answerFetch(one, command.request, body);
+      }
+    },
+  };
+}
