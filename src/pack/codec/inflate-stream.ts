@@ -3,9 +3,10 @@
  * which 32 KiB are history) and tables; between pieces at most the bytes of a step that could not be finished
  * (the header of a dynamic block: under 600).
  */
-import { adler32 } from './adler32.ts';
-import { INFLATE_DONE, INFLATE_NEED_INPUT, InflateState, inflateSome } from './inflate-state.ts';
-import { malformed } from './inflate-tables.ts';
+import { adler32 } from './zlib/adler32.ts';
+import { INFLATE_DONE, INFLATE_NEED_INPUT, InflateState } from './zlib/inflate-state.ts';
+import { inflateSome } from './zlib/inflate-some.ts';
+import { malformed } from './zlib/inflate-tables.ts';
 
 const HISTORY_BYTES = 32 * 1024;
 const OUTPUT_BYTES = 96 * 1024;

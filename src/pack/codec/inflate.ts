@@ -5,10 +5,11 @@
  */
 import { inflateSync } from 'node:zlib';
 import { HotpackError } from '../../bytes/error.ts';
-import { adler32 } from './adler32.ts';
+import { adler32 } from './zlib/adler32.ts';
 import { NEED_MORE_INPUT } from './entry-header.ts';
-import { INFLATE_DONE, INFLATE_OUTPUT_FULL, InflateState, inflateSome } from './inflate-state.ts';
-import { malformed } from './inflate-tables.ts';
+import { INFLATE_DONE, INFLATE_OUTPUT_FULL, InflateState } from './zlib/inflate-state.ts';
+import { inflateSome } from './zlib/inflate-some.ts';
+import { malformed } from './zlib/inflate-tables.ts';
 
 /** From this inflated size on node:zlib's call costs less than its overhead (measured: 16 to 24 KiB on Node). */
 const NATIVE_BYTES = 24 * 1024;

@@ -15,7 +15,7 @@ import { applyDeltaInto, createDeltaHeader, maxResultBytes, parseDeltaHeader } f
 import { createEntryHeader, MAX_ENTRY_HEADER_BYTES, parseEntryHeader } from '../codec/entry-header.ts';
 import { OBJ_OFS_DELTA, OBJ_REF_DELTA } from '../codec/object-type.ts';
 import type { ObjectType } from '../codec/object-type.ts';
-import { INFLATE_NEED_INPUT, InflateState, inflateSome } from '../codec/inflate-state.ts';
+import { createInflateStream } from '../codec/inflate-stream.ts';
 import { inflateInto, inflateWhole } from '../codec/inflate.ts';
 import type { GitObject } from '../object-store.ts';
 import type { BlockCache, Span } from './block-cache.ts';
@@ -69,8 +69,6 @@ export class ObjectResolver {
   readonly #deltaHeader = createDeltaHeader();
   readonly #attempt = createResolution();
   readonly #scratch = new Uint8Array(SCRATCH_BYTES);
-  readonly #sizes = new Uint8Array(DELTA_SIZES_BYTES);
-  readonly #inflater = new InflateState();
   /** The entry that `#open` opened: its zlib stream is `[#start, #end)` of `#input`. */
   #input: Uint8Array = NO_BYTES;
   #start = 0;
@@ -142,13 +140,8 @@ export class ObjectResolver {
       if (this.#open(object, resolution, 'header')) {
         const type = this.#header.type;
         if (type !== OBJ_OFS_DELTA && type !== OBJ_REF_DELTA) return this.#header.size;
-        if (this.#open(object, resolution, 'sizes')) {
-          const bytes = this.#resultSize(object);
-          if (bytes !== undefined) return bytes;
-          if (this.#open(object, resolution, 'entry')) {
-            throw this.#malformed(object, 'its delta is cut short');
-          }
-        }
+        const bytes = this.#resultSize(object, resolution);
+        if (bytes !== undefined) return bytes;
       }
       await this.#load(resolution, signal);
     }
@@ -260,26 +253,40 @@ export class ObjectResolver {
     resolution.loaded = await this.#blocks.load(resolution.pack, resolution.from, resolution.to, signal);
   }
 
-  /** What the delta of the open entry makes, or undefined where the entry's beginning does not tell. */
-  #resultSize(object: number): number | undefined {
-    const inflater = this.#inflater;
-    const made = Math.min(this.#header.size, DELTA_SIZES_BYTES);
-    this.#counters.inflated++;
-    this.#counters.bytesInflated += made;
-    inflater.reset();
-    inflater.input = this.#input;
-    inflater.pos = this.#start;
-    inflater.end = this.#end;
-    inflater.output = this.#sizes.subarray(0, made);
-    try {
-      const progress = inflateSome(inflater);
-      const { outPos } = inflater;
-      if (parseDeltaHeader(this.#sizes, 0, outPos, this.#deltaHeader) >= 0) return this.#deltaHeader.resultSize;
-      if (progress === INFLATE_NEED_INPUT) return undefined;
-      throw this.#malformed(object, 'its delta is cut short');
-    } finally {
-      inflater.release();
+  /** What the open delta makes; undefined, and named in `resolution`, where more of its entry is needed to tell. */
+  #resultSize(object: number, resolution: Resolution): number | undefined {
+    const { size } = this.#header;
+    const sizes = this.#deltaHeader;
+    if (size <= SCRATCH_BYTES) {
+      if (!this.#open(object, resolution, 'entry')) return undefined;
+      const delta = this.#scratch.subarray(0, size);
+      this.#inflateSmall(object, delta);
+      if (parseDeltaHeader(delta, 0, size, sizes) < 0) throw this.#malformed(object, 'its delta is cut short');
+      return sizes.resultSize;
     }
+    for (const extent of ['sizes', 'entry'] as const) {
+      if (!this.#open(object, resolution, extent)) return undefined;
+      const beginning = this.#inflateBeginning(size);
+      if (parseDeltaHeader(beginning, 0, beginning.length, sizes) >= 0) return sizes.resultSize;
+    }
+    throw this.#malformed(object, 'its delta is cut short');
+  }
+
+  /** The first bytes of the open entry's stream of `size` bytes, as many as are there, up to a delta's two sizes. */
+  #inflateBeginning(size: number): Uint8Array {
+    const beginning = new Uint8Array(DELTA_SIZES_BYTES);
+    let made = 0;
+    const stream = createInflateStream(size);
+    this.#counters.inflated++;
+    for (let at = this.#start; at < this.#end && made < DELTA_SIZES_BYTES; at += SIZES_BYTES) {
+      stream.push(this.#input, at, Math.min(this.#end, at + SIZES_BYTES), (piece) => {
+        this.#counters.bytesInflated += piece.length;
+        const taken = piece.subarray(0, DELTA_SIZES_BYTES - made);
+        beginning.set(taken, made);
+        made += taken.length;
+      });
+    }
+    return beginning.subarray(0, made);
   }
 
   /** The delta of the open entry, its sizes in `#deltaHeader`, both bounded. Valid until the next call. */

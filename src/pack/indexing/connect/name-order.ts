@@ -1,5 +1,5 @@
 /** Entries in the order of their names; entries of one name in the order of the pack, as git leaves them. */
-import { compareOidBytes, OID_BYTES } from '../../bytes/oid.ts';
+import { compareOidBytes, OID_BYTES } from '../../../bytes/oid.ts';
 
 /** Above this a bucket is sorted, not inserted. */
 const INSERTION_ENTRIES = 48;

@@ -7,7 +7,7 @@
  * that select in the second table), 4 bits kind, then the value: literal, base length, base distance, or where the
  * second table begins.
  */
-import { HotpackError } from '../../bytes/error.ts';
+import { HotpackError } from '../../../bytes/error.ts';
 
 export const KIND_MASK = 0xf00;
 export const KIND_LITERAL = 0x000;

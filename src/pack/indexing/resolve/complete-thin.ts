@@ -2,22 +2,22 @@
  * Completes a thin pack as `git index-pack --fix-thin` does: bases that only the repository has are appended as whole
  * objects, then header and trailer are rewritten. Reads the pack back once for its new checksum.
  */
-import { crc32 } from '../../bytes/crc32.ts';
-import { compareOidBytes, OID_BYTES, oidFromBytes } from '../../bytes/oid.ts';
-import { HotpackError } from '../../bytes/error.ts';
-import { createSha1 } from '../../bytes/sha1.ts';
+import { crc32 } from '../../../bytes/crc32.ts';
+import { compareOidBytes, OID_BYTES, oidFromBytes } from '../../../bytes/oid.ts';
+import { HotpackError } from '../../../bytes/error.ts';
+import { createSha1 } from '../../../bytes/sha1.ts';
 import { deflateSync } from 'node:zlib';
-import type { StorageWriter } from '../../storage/contract.ts';
-import { MAX_ENTRY_HEADER_BYTES, writeEntryHeader } from '../codec/entry-header.ts';
-import { OBJ_REF_DELTA } from '../codec/object-type.ts';
-import { PACK_HEADER_BYTES, writePackHeader } from '../codec/pack-header.ts';
-import type { ObjectStore } from '../object-store.ts';
-import type { EntryTable } from './entry-table.ts';
-import { NONE } from './entry-table.ts';
-import { createObjectSha1 } from './object-hash.ts';
-import type { Pacer } from './pacer.ts';
+import type { StorageWriter } from '../../../storage/contract.ts';
+import { MAX_ENTRY_HEADER_BYTES, writeEntryHeader } from '../../codec/entry-header.ts';
+import { OBJ_REF_DELTA } from '../../codec/object-type.ts';
+import { PACK_HEADER_BYTES, writePackHeader } from '../../codec/pack-header.ts';
+import type { ObjectStore } from '../../object-store.ts';
+import type { EntryTable } from '../entry-table.ts';
+import { NONE } from '../entry-table.ts';
+import { createObjectSha1 } from '../object-hash.ts';
+import type { Pacer } from '../pacer.ts';
 import type { DeltaResolver } from './resolve-deltas.ts';
-import type { IndexingStats } from './stats.ts';
+import type { IndexingStats } from '../stats.ts';
 import type { WaitingDeltas } from './waiting-deltas.ts';
 
 export interface CompletionInput {

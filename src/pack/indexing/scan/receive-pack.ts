@@ -2,14 +2,14 @@
  * Takes a pack's bytes in chunks of any size through two windows: one is scanned while the other is being written.
  * Only what was understood is written; the trailer is compared and left to the caller, since a thin pack gets another one.
  */
-import { raceSignal } from '../../bytes/abort.ts';
-import { HotpackError } from '../../bytes/error.ts';
-import { compareOidBytes } from '../../bytes/oid.ts';
-import { createSha1 } from '../../bytes/sha1.ts';
-import type { StorageWriter } from '../../storage/contract.ts';
-import { PACK_TRAILER_BYTES } from '../codec/pack-header.ts';
+import { raceSignal } from '../../../bytes/abort.ts';
+import { HotpackError } from '../../../bytes/error.ts';
+import { compareOidBytes } from '../../../bytes/oid.ts';
+import { createSha1 } from '../../../bytes/sha1.ts';
+import type { StorageWriter } from '../../../storage/contract.ts';
+import { PACK_TRAILER_BYTES } from '../../codec/pack-header.ts';
 import type { PackScan } from './pack-scan.ts';
-import type { Pacer } from './pacer.ts';
+import type { Pacer } from '../pacer.ts';
 
 export interface ReceiveInput {
   readonly chunks: AsyncIterable<Uint8Array>;

@@ -7,19 +7,19 @@
  * Memory: `budget.contentBytes` of contents, one buffer for the result at hand (bounded by `budget.objectBytes`), scratch
  * writers for what is larger.
  */
-import { HotpackError } from '../../bytes/error.ts';
-import { OID_BYTES } from '../../bytes/oid.ts';
-import { applyDeltaInto, createDeltaHeader, parseDeltaHeader } from '../codec/delta.ts';
-import { createEntryHeader, MAX_ENTRY_HEADER_BYTES, parseEntryHeader } from '../codec/entry-header.ts';
-import { inflateWhole } from '../codec/inflate.ts';
-import type { ObjectType } from '../codec/object-type.ts';
-import { OBJ_BLOB } from '../codec/object-type.ts';
-import type { IndexingBudget } from './budget.ts';
-import type { DeltaArena } from './delta-arena.ts';
-import type { EntryTable } from './entry-table.ts';
-import { NONE } from './entry-table.ts';
-import { HEADROOM, hashInPlace } from './object-hash.ts';
-import type { ContentSink } from './pack-scan.ts';
+import { HotpackError } from '../../../bytes/error.ts';
+import { OID_BYTES } from '../../../bytes/oid.ts';
+import { applyDeltaInto, createDeltaHeader, parseDeltaHeader } from '../../codec/delta.ts';
+import { createEntryHeader, MAX_ENTRY_HEADER_BYTES, parseEntryHeader } from '../../codec/entry-header.ts';
+import { inflateWhole } from '../../codec/inflate.ts';
+import type { ObjectType } from '../../codec/object-type.ts';
+import { OBJ_BLOB } from '../../codec/object-type.ts';
+import type { IndexingBudget } from '../budget.ts';
+import type { DeltaArena } from '../scan/delta-arena.ts';
+import type { EntryTable } from '../entry-table.ts';
+import { NONE } from '../entry-table.ts';
+import { HEADROOM, hashInPlace } from '../object-hash.ts';
+import type { ContentSink } from '../scan/pack-scan.ts';
 import type { Content, ScratchTools, StreamPlace } from './scratch-content.ts';
 import { applyStreamed, contentBytes, disposeContent, inflateToScratch } from './scratch-content.ts';
 import type { WaitingDeltas } from './waiting-deltas.ts';

@@ -4,8 +4,8 @@
  * it has entries, so beyond that the set only remembers that it overflowed). In the end every member must be a
  * name of the new pack. A fixed cache of 32 KiB answers repeated links to objects that are here already.
  */
-import { OID_BYTES } from '../../bytes/oid.ts';
-import type { ObjectStore } from '../object-store.ts';
+import { OID_BYTES } from '../../../bytes/oid.ts';
+import type { ObjectStore } from '../../object-store.ts';
 import { fingerprint, print } from './fingerprint.ts';
 
 const RECENT_SLOTS = 4096;

@@ -3,8 +3,8 @@
  * of up to `OVERLAP` raw bytes lies whole in the block it begins in; larger ones are read by themselves.
  * Memory: `blocks` of `blockBytes + OVERLAP`, least recently used goes first.
  */
-import type { StorageWriter } from '../../storage/contract.ts';
-import type { IndexingStats } from './stats.ts';
+import type { StorageWriter } from '../../../storage/contract.ts';
+import type { IndexingStats } from '../stats.ts';
 
 const OVERLAP = 32 * 1024;
 

@@ -2,17 +2,17 @@
  * Objects too large for memory, kept in scratch writers while deltas on them are resolved. Bounded memory: blocks
  * of the base, a piece of the delta, a piece of the result.
  */
-import { HotpackError } from '../../bytes/error.ts';
-import type { Sha1 } from '../../bytes/sha1.ts';
-import type { StorageWriter } from '../../storage/contract.ts';
-import { createDeltaStream } from '../codec/delta-stream.ts';
-import { createInflateStream } from '../codec/inflate-stream.ts';
-import type { ObjectType } from '../codec/object-type.ts';
-import { OBJ_BLOB } from '../codec/object-type.ts';
-import { createObjectSha1 } from './object-hash.ts';
+import { HotpackError } from '../../../bytes/error.ts';
+import type { Sha1 } from '../../../bytes/sha1.ts';
+import type { StorageWriter } from '../../../storage/contract.ts';
+import { createDeltaStream } from '../../codec/delta-stream.ts';
+import { createInflateStream } from '../../codec/inflate-stream.ts';
+import type { ObjectType } from '../../codec/object-type.ts';
+import { OBJ_BLOB } from '../../codec/object-type.ts';
+import { createObjectSha1 } from '../object-hash.ts';
 import { PackBlocks } from './pack-blocks.ts';
-import type { Pacer } from './pacer.ts';
-import type { IndexingStats } from './stats.ts';
+import type { Pacer } from '../pacer.ts';
+import type { IndexingStats } from '../stats.ts';
 
 export interface ScratchContent {
   readonly kind: 'scratch';

@@ -3,11 +3,11 @@
  * slot of `table.names` holds its base's name and its `nextSibling` the chain, so this costs 4 bytes or less an entry.
  * Buckets are chosen by keyed fingerprints: no pack can be made whose deltas all fall into one unless they name one base.
  */
-import { compareOidBytes, OID_BYTES } from '../../bytes/oid.ts';
-import { OBJ_REF_DELTA } from '../codec/object-type.ts';
-import type { EntryTable } from './entry-table.ts';
-import { NONE } from './entry-table.ts';
-import { fingerprint, print } from './fingerprint.ts';
+import { compareOidBytes, OID_BYTES } from '../../../bytes/oid.ts';
+import { OBJ_REF_DELTA } from '../../codec/object-type.ts';
+import type { EntryTable } from '../entry-table.ts';
+import { NONE } from '../entry-table.ts';
+import { fingerprint, print } from '../connect/fingerprint.ts';
 
 export class WaitingDeltas {
   private readonly table: EntryTable;

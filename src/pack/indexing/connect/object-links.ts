@@ -3,13 +3,18 @@
  * of other repositories), a tag its object. As strict as git is when it walks: what `git index-pack` accepts and
  * `git rev-list --objects` can follow passes, the rest is `malformed_pack`.
  */
-import { HotpackError } from '../../bytes/error.ts';
-import { OID_BYTES } from '../../bytes/oid.ts';
-import type { ObjectType } from '../codec/object-type.ts';
-import { OBJ_BLOB, OBJ_COMMIT, OBJ_TREE } from '../codec/object-type.ts';
+import { HotpackError } from '../../../bytes/error.ts';
+import { OID_BYTES } from '../../../bytes/oid.ts';
+import type { ObjectType } from '../../codec/object-type.ts';
+import { OBJ_BLOB, OBJ_COMMIT, OBJ_TREE } from '../../codec/object-type.ts';
 
 /** Takes one link: 20 bytes at `at` of `table`, valid during the call. */
 export type LinkSink = (table: Uint8Array, at: number) => void;
+
+interface ContentRange {
+  readonly start: number;
+  readonly end: number;
+}
 
 const HEX_DIGITS = OID_BYTES * 2;
 const TREE_KEY = ascii('tree ');
@@ -23,23 +28,18 @@ const MODE_GITLINK = 0o160000;
 const name = new Uint8Array(OID_BYTES);
 
 /** Hands every link of the object at `[start, end)` of `content` to `sink`. */
-export function forEachLink(
-  type: ObjectType,
-  content: Uint8Array,
-  range: { readonly start: number; readonly end: number },
-  sink: LinkSink,
-): void {
+export function forEachLink(type: ObjectType, content: Uint8Array, range: ContentRange, sink: LinkSink): void {
   if (type === OBJ_BLOB) return;
   if (type === OBJ_TREE) {
     treeLinks(content, range.start, range.end, sink);
     return;
   }
   const first = type === OBJ_COMMIT ? TREE_KEY : OBJECT_KEY;
-  let at = linkLine(content, range.start, range.end, first, sink);
+  let at = linkLine(content, range, first, sink);
   if (at < 0) throw malformed(type === OBJ_COMMIT ? 'commit without a tree' : 'tag without an object');
   if (type !== OBJ_COMMIT) return;
   for (;;) {
-    const next = linkLine(content, at, range.end, PARENT_KEY, sink);
+    const next = linkLine(content, { start: at, end: range.end }, PARENT_KEY, sink);
     if (next < 0) break;
     at = next;
   }
@@ -68,8 +68,9 @@ function treeLinks(content: Uint8Array, start: number, end: number, sink: LinkSi
   }
 }
 
-/** Takes a line `<key><40 hex>\n`; returns where the next one begins, or -1 where there is no such line. */
-function linkLine(content: Uint8Array, at: number, end: number, key: Uint8Array, sink: LinkSink): number {
+/** Takes a line at the range's start: `<key><40 hex>\n`; returns where the next one begins, or -1 where there is no such line. */
+function linkLine(content: Uint8Array, range: ContentRange, key: Uint8Array, sink: LinkSink): number {
+  const { start: at, end } = range;
   const hexAt = at + key.length;
   const lineEnd = hexAt + HEX_DIGITS;
   if (lineEnd >= end || content[lineEnd] !== LF || !startsWith(content, at, end, key)) return -1;

@@ -6,24 +6,24 @@
  *
  * Memory: one buffer for the object at hand, grown to the largest seen and bounded by `budget.objectBytes`.
  */
-import { crc32 } from '../../bytes/crc32.ts';
-import { HotpackError } from '../../bytes/error.ts';
-import { OID_BYTES } from '../../bytes/oid.ts';
-import type { Sha1 } from '../../bytes/sha1.ts';
-import type { EntryHeader } from '../codec/entry-header.ts';
-import { createEntryHeader, parseEntryHeader } from '../codec/entry-header.ts';
-import { inflateInto, maxInflatedBytes } from '../codec/inflate.ts';
-import type { InflateStream } from '../codec/inflate-stream.ts';
-import { createInflateStream } from '../codec/inflate-stream.ts';
-import type { ObjectType } from '../codec/object-type.ts';
-import { OBJ_BLOB, OBJ_OFS_DELTA, OBJ_REF_DELTA } from '../codec/object-type.ts';
-import { PACK_HEADER_BYTES, PACK_TRAILER_BYTES, parsePackHeader } from '../codec/pack-header.ts';
-import type { IndexingBudget } from './budget.ts';
+import { crc32 } from '../../../bytes/crc32.ts';
+import { HotpackError } from '../../../bytes/error.ts';
+import { OID_BYTES } from '../../../bytes/oid.ts';
+import type { Sha1 } from '../../../bytes/sha1.ts';
+import type { EntryHeader } from '../../codec/entry-header.ts';
+import { createEntryHeader, parseEntryHeader } from '../../codec/entry-header.ts';
+import { inflateInto, maxInflatedBytes } from '../../codec/inflate.ts';
+import type { InflateStream } from '../../codec/inflate-stream.ts';
+import { createInflateStream } from '../../codec/inflate-stream.ts';
+import type { ObjectType } from '../../codec/object-type.ts';
+import { OBJ_BLOB, OBJ_OFS_DELTA, OBJ_REF_DELTA } from '../../codec/object-type.ts';
+import { PACK_HEADER_BYTES, PACK_TRAILER_BYTES, parsePackHeader } from '../../codec/pack-header.ts';
+import type { IndexingBudget } from '../budget.ts';
 import { DeltaArena } from './delta-arena.ts';
-import { EntryTable, NONE } from './entry-table.ts';
-import { createObjectSha1, HEADROOM, hashInPlace } from './object-hash.ts';
-import type { Pacer } from './pacer.ts';
-import type { IndexingStats } from './stats.ts';
+import { EntryTable, NONE } from '../entry-table.ts';
+import { createObjectSha1, HEADROOM, hashInPlace } from '../object-hash.ts';
+import type { Pacer } from '../pacer.ts';
+import type { IndexingStats } from '../stats.ts';
 
 /** `paused`: enough for one turn; `starved`: more input is needed; `complete`: only the trailer is left. */
 export type ScanProgress = 'paused' | 'starved' | 'complete';
