@@ -23,12 +23,12 @@ import { type Boundary, findBoundary } from './commits/boundary.ts';
 import { MISSING } from './commits/commit-graph.ts';
 import { walkLimited } from './commits/limited-walk.ts';
 import type { WalkOptions } from './contract.ts';
-import { markChangedPaths, markWholeTree } from './edge-trees.ts';
+import { markChangedPaths, markWholeTree } from './selecting/edge-trees.ts';
 import { type CompiledFilter, compileFilter, keepsEverything, keepsType } from './filtering/compiled-filter.ts';
-import { CLIENT_BASE, SELECTED, UNINTERESTING } from './marks.ts';
-import { addTagsOfSelected } from './include-tags.ts';
+import { CLIENT_BASE, SELECTED, UNINTERESTING } from './selecting/marks.ts';
+import { addTagsOfSelected } from './selecting/include-tags.ts';
 import { addToEndPoints, type EndPoints, noEndPoints } from './end-points.ts';
-import { TreeSelection } from './tree-selection.ts';
+import { TreeSelection } from './selecting/tree-selection.ts';
 import { missingReference, WalkContext } from './walk-context.ts';
 
 /**

@@ -9,7 +9,7 @@
 import { HotpackError } from '../../../bytes/error.ts';
 import type { Deepen } from '../../selection.ts';
 import { Bitset } from '../bitset.ts';
-import { UNINTERESTING } from '../marks.ts';
+import { UNINTERESTING } from '../selecting/marks.ts';
 import { missingReference, type WalkContext } from '../walk-context.ts';
 import { MISSING } from './commit-graph.ts';
 import { walkLimited } from './limited-walk.ts';

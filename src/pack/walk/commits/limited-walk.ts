@@ -10,7 +10,7 @@
 import { MISSING } from './commit-graph.ts';
 import { CommitQueue } from './commit-queue.ts';
 import type { Bitset } from '../bitset.ts';
-import { ADDED, QUEUED, SEEN, UNINTERESTING } from '../marks.ts';
+import { ADDED, QUEUED, SEEN, UNINTERESTING } from '../selecting/marks.ts';
 import { missingReference, type WalkContext } from '../walk-context.ts';
 
 /** How many uninteresting commits are looked at after the last interesting one. */

@@ -106,20 +106,21 @@ describe('selectObjects, judged by upload-pack', () => {
       const one = randomCase({ history, picture, random, filters: NO_FILTER });
       const theirs = askUploadPack(history.folder, one.lines);
       const ours = await select(store, one.query);
-      expect(ours.kind, one.lines.join('\n')).toBe(theirs.kind);
+      expect({ lines: one.lines, kind: ours.kind }).toEqual({ lines: one.lines, kind: theirs.kind });
       if (ours.kind !== 'pack' || theirs.kind !== 'pack') continue;
       packs++;
       const { shallow, unshallow, clientHas } = ours.selection;
-      expect(shallow, one.lines.join('\n')).toEqual(theirs.shallow);
-      expect(unshallow, one.lines.join('\n')).toEqual(theirs.unshallow);
+      expect({ lines: one.lines, shallow, unshallow }).toEqual({
+        lines: one.lines,
+        shallow: theirs.shallow,
+        unshallow: theirs.unshallow,
+      });
       expect(lackingAfter(picture, one, { ...ours, shallow, unshallow })).toEqual([]);
       // git marks the edge in the order of a hash table and passes over haves that are parents of haves: either
       // side may send again what the client has, and nothing else.
       const differing = [...without(ours.objects, theirs.objects), ...without(theirs.objects, ours.objects)];
-      expect(
-        differing.filter((oid) => !canHave(one, oid)),
-        one.lines.join('\n'),
-      ).toEqual([]);
+      const unexplained = differing.filter((oid) => !canHave(one, oid));
+      expect({ lines: one.lines, unexplained }).toEqual({ lines: one.lines, unexplained: [] });
       if (differing.length === 0) equal++;
       for (const base of namesOf(store, clientHas)) {
         expect(one.client.has(base)).toBe(true);
@@ -142,23 +143,18 @@ describe('selectObjects, judged by upload-pack', () => {
       const one = randomCase({ history, picture, random, filters: [...FILTERS, ...sparse] });
       const theirs = askUploadPack(history.folder, one.lines);
       const ours = await select(store, one.query);
-      expect(ours.kind, one.lines.join('\n')).toBe(theirs.kind);
+      expect({ lines: one.lines, kind: ours.kind }).toEqual({ lines: one.lines, kind: theirs.kind });
       if (ours.kind !== 'pack' || theirs.kind !== 'pack') continue;
       packs++;
       expect(ours.selection.clientHas).toHaveLength(0);
       const lost = without(theirs.objects, ours.objects);
-      expect(
-        lost.filter((oid) => !canHave(one, oid)),
-        one.lines.join('\n'),
-      ).toEqual([]);
+      const missed = lost.filter((oid) => !canHave(one, oid));
       // A combination in git forgets an object that one part has passed where another has not; ours does not.
-      if (one.query.filter.kind !== 'combine') {
-        const extra = without(ours.objects, theirs.objects);
-        expect(
-          extra.filter((oid) => !canHave(one, oid)),
-          one.lines.join('\n'),
-        ).toEqual([]);
-      }
+      const extra =
+        one.query.filter.kind === 'combine'
+          ? []
+          : without(ours.objects, theirs.objects).filter((oid) => !canHave(one, oid));
+      expect({ lines: one.lines, missed, extra }).toEqual({ lines: one.lines, missed: [], extra: [] });
       if (lost.length === 0 && ours.objects.size === theirs.objects.size) equal++;
     }
     expect(equal / packs).toBeGreaterThan(0.9);

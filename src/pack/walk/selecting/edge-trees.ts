@@ -6,12 +6,12 @@
  * proportion to what changed. What moved from elsewhere in the tree is then sent again.
  * `markWholeTree` marks all of a tree; git does so for every commit that a shallow client has.
  */
-import { MISSING } from './commits/commit-graph.ts';
-import { latin1 } from './filtering/sparse-patterns.ts';
+import { MISSING } from '../commits/commit-graph.ts';
+import { latin1 } from '../filtering/sparse-patterns.ts';
 import { CLIENT_BASE, UNINTERESTING } from './marks.ts';
-import { malformedObject } from './parsing/malformed-object.ts';
-import { ENTRY_GITLINK, ENTRY_TREE, TreeCursor } from './parsing/tree.ts';
-import type { WalkContext } from './walk-context.ts';
+import { malformedObject } from '../parsing/malformed-object.ts';
+import { ENTRY_GITLINK, ENTRY_TREE, TreeCursor } from '../parsing/tree.ts';
+import type { WalkContext } from '../walk-context.ts';
 
 const KNOWN = UNINTERESTING | CLIENT_BASE;
 

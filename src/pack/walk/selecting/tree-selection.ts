@@ -11,14 +11,14 @@
  *
  * Memory: for depth 4 bytes an object; for paths one map entry a path and a set entry a tree and path.
  */
-import { OBJ_BLOB, OBJ_TREE } from '../codec/object-type.ts';
-import { type CompiledFilter, keepsType } from './filtering/compiled-filter.ts';
-import { latin1 } from './filtering/sparse-patterns.ts';
-import { type FilterPath, PathVerdicts } from './filtering/path-verdicts.ts';
+import { OBJ_BLOB, OBJ_TREE } from '../../codec/object-type.ts';
+import { type CompiledFilter, keepsType } from '../filtering/compiled-filter.ts';
+import { latin1 } from '../filtering/sparse-patterns.ts';
+import { type FilterPath, PathVerdicts } from '../filtering/path-verdicts.ts';
 import { SEEN, SELECTED, UNINTERESTING } from './marks.ts';
-import { malformedObject } from './parsing/malformed-object.ts';
-import { ENTRY_BLOB, ENTRY_GITLINK, ENTRY_TREE, TreeCursor } from './parsing/tree.ts';
-import { missingReference, type WalkContext } from './walk-context.ts';
+import { malformedObject } from '../parsing/malformed-object.ts';
+import { ENTRY_BLOB, ENTRY_GITLINK, ENTRY_TREE, TreeCursor } from '../parsing/tree.ts';
+import { missingReference, type WalkContext } from '../walk-context.ts';
 
 const SIZES_AT_ONCE = 32;
 const PASSED = SEEN | UNINTERESTING;

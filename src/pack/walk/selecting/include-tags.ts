@@ -2,10 +2,10 @@
  * include-tag: an annotated tag is sent along with the object that it finally names, and so are the tags it
  * reaches that object through.
  */
-import type { Oid } from '../../bytes/oid.ts';
-import { OBJ_TAG } from '../codec/object-type.ts';
+import type { Oid } from '../../../bytes/oid.ts';
+import { OBJ_TAG } from '../../codec/object-type.ts';
 import { SELECTED } from './marks.ts';
-import { missingReference, type WalkContext } from './walk-context.ts';
+import { missingReference, type WalkContext } from '../walk-context.ts';
 
 export async function addTagsOfSelected(
   context: WalkContext,
