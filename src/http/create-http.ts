@@ -10,6 +10,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { PROMETHEUS_CONTENT_TYPE } from '../telemetry/registry.ts';
 import { errorResponse, textResponse } from './answer-response.ts';
 import { handleGit, type GitDeps } from './git-handler.ts';
+import { shieldedBody } from './shielded-body.ts';
 import { observe, type Observation, type Observer } from './observe.ts';
 
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: 'storage' | 'draining' };
@@ -52,7 +53,7 @@ export function createHttp(deps: HttpDeps): H3 {
           method: req.method,
           ...splitUrl(req.url),
           headers: req.headers,
-          body: req.body,
+          body: shieldedBody(req),
           signal: lifetime.signal,
           arrivedAtMs,
           waitUntil: req.waitUntil === undefined ? undefined : (promise) => event.waitUntil(promise),
@@ -91,7 +92,7 @@ export function createHttp(deps: HttpDeps): H3 {
   return app;
 }
 
-/** Path and query as they came: `URL` would resolve dot segments before anyone could refuse them. */
+/** Path and query as they came. (Some runtimes have resolved dot segments by now, others leave them for the path's own check.) */
 function splitUrl(url: string): { readonly pathname: string; readonly query: string } {
   const path = url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').replace(/#.*$/s, '');
   const question = path.indexOf('?');

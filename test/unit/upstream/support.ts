@@ -21,12 +21,14 @@ export type Answer = (seen: Seen, response: ServerResponse) => void | Promise<vo
 export class Host {
   readonly seen: Seen[] = [];
   answer: Answer = (_seen, response) => void response.writeHead(404).end('nothing\n');
+  /** Answers before the body was read, where it returns true. */
+  onRequest: (request: IncomingMessage, response: ServerResponse) => boolean = () => false;
   #server: Server | undefined;
   port = 0;
 
   async start(): Promise<this> {
     this.#server = createServer((request, response) => {
-      void this.#serve(request, response);
+      if (!this.onRequest(request, response)) void this.#serve(request, response);
     });
     await new Promise<void>((resolve) => this.#server?.listen(this.port, '127.0.0.1', resolve));
     this.port = (this.#server.address() as AddressInfo).port;
@@ -57,9 +59,9 @@ export class Host {
 const line = (text: string): string => `${(text.length + 4).toString(16).padStart(4, '0')}${text}`;
 const OID = '1'.repeat(40);
 
-export const V2 = `${line('version 2\n')}${line('agent=git/x\n')}${line('ls-refs=unborn\n')}${line('fetch=shallow filter\n')}${line('object-format=sha1\n')}0000`;
-export const V0 = `${line('# service=git-upload-pack\n')}0000${line(`${OID} HEAD\0multi_ack ofs-delta symref=HEAD:refs/heads/main agent=git/x\n`)}${line(`${OID} refs/heads/main\n`)}0000`;
-export const REFS = `${line(`${OID} HEAD symref-target:refs/heads/main\n`)}${line(`${OID} refs/heads/main\n`)}0000`;
+export const V2: string = `${line('version 2\n')}${line('agent=git/x\n')}${line('ls-refs=unborn\n')}${line('fetch=shallow filter\n')}${line('object-format=sha1\n')}0000`;
+export const V0: string = `${line('# service=git-upload-pack\n')}0000${line(`${OID} HEAD\0multi_ack ofs-delta symref=HEAD:refs/heads/main agent=git/x\n`)}${line(`${OID} refs/heads/main\n`)}0000`;
+export const REFS: string = `${line(`${OID} HEAD symref-target:refs/heads/main\n`)}${line(`${OID} refs/heads/main\n`)}0000`;
 
 /** What a host with protocol v2 says to a GET of info/refs and a POST of ls-refs. */
 export function gitAnswer(seen: Seen, response: ServerResponse): void {
