@@ -13,7 +13,7 @@ const wrong = new Credential([['authorization', 'Bearer wrong-hand']]);
 
 let world: World;
 afterEach(async () => {
-  expect(world.lines.join('\n')).not.toMatch(/right-hand|wrong-hand|of-hotpack/);
+  if (/right-hand|wrong-hand|of-hotpack/.test(world.lines.join('\n'))) throw new Error('a secret was logged');
   await world.host.stop();
 });
 
@@ -73,8 +73,8 @@ test("a private repository: each credential by itself, hotpack's token never", a
   expect(await check(access, right)).toMatchObject({ kind: 'granted', visibility: 'private' });
   expect(await check(access, wrong)).toMatchObject({ kind: 'denied', answer: { status: 401 } });
   const nobody = await check(access);
-  expect(nobody).toMatchObject({ kind: 'denied', answer: { status: 401 } });
-  if (nobody.kind === 'denied') expect(nobody.answer.headers).toContainEqual(['www-authenticate', 'Basic realm="x"']);
+  const challenge = expect.arrayContaining([['www-authenticate', 'Basic realm="x"']]) as unknown;
+  expect(nobody).toMatchObject({ kind: 'denied', answer: { status: 401, headers: challenge } });
   expect(asked()).toBe(3);
   expect(world.host.seen.map((seen) => seen.headers.authorization)).toEqual([RIGHT, 'Bearer wrong-hand', undefined]);
   expect((await check(access, right)).kind).toBe('granted');
@@ -173,7 +173,8 @@ test('a v0 client learns what v0 says, and v2 is asked for once', async () => {
   await check(access, undefined, 1);
   expect(asked()).toBe(3);
   const v2 = await check(access, undefined, 2);
-  if (v2.kind === 'granted') expect(v2.facts.v0Capabilities).toContainEqual({ name: 'multi_ack' });
+  const listed = expect.arrayContaining([{ name: 'multi_ack' }]) as unknown;
+  expect(v2).toMatchObject({ kind: 'granted', facts: { v0Capabilities: listed } });
   expect(asked()).toBe(3);
 });
 

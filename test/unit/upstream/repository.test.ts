@@ -98,7 +98,8 @@ const GOOD: ReadonlyArray<readonly [string, string, string, string, string]> = [
   ['/git/up/users/sign_in', 'up/users/sign_in', 'up/users/sign_in.git', 'http://127.0.0.1:81/base/users/sign_in', ''],
 ];
 
-test.each(GOOD)('%s is a repository', (path, name, key, url, rest) => {
+test.each(GOOD)('%s is a repository', (path, ...expected) => {
+  const [name, key, url, rest] = expected;
   const parsed = parse(path);
   expect(parsed).toMatchObject({ kind: 'repository', rest, repository: { name, key, url } });
 });
@@ -167,7 +168,7 @@ test('keys are storage keys, no two names share one, and no key lies within anot
 
 test('a stored name is checked like a path', () => {
   for (const name of ['up', 'up/', 'up/a/../b', 'up/a//b', 'nowhere/a']) {
-    expect(() => repositoryOfName(name, upstreams), name).toThrow(
+    expect(() => repositoryOfName(name, upstreams)).toThrow(
       expect.toSatisfy((error: unknown) => isHotpackError(error, 'invalid_argument')),
     );
   }
