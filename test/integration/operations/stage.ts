@@ -6,7 +6,7 @@
  * is refused. new commit: every cell has a copy of its own, mirrored before upstream gets a commit and a tag.
  */
 import { join } from 'node:path';
-import { gitSync, git, temporaryFolder } from '../../support/git.ts';
+import { gitSync, temporaryFolder } from '../../support/git.ts';
 import { startHotpack, type Hotpack } from '../../support/hotpack.ts';
 import type { Protocol } from '../../support/raw-client.ts';
 import {
@@ -23,6 +23,7 @@ import {
 } from '../../support/repositories.ts';
 import { startUpstream, type Upstream } from '../../support/upstream.ts';
 import type { Rule } from '../../support/upstream/rules.ts';
+import { fillMirror, tipsOf } from '../house.ts';
 import { Client, type Operation, type Outcome, type RepositoryName, type State } from './operation.ts';
 
 const SOURCES: Readonly<Record<string, () => string>> = {
@@ -44,11 +45,6 @@ const straightRuns = new Map<string, Promise<Outcome>>();
 function family(name: RepositoryName): string[] {
   if (name === 'super') return ['super', 'sub'];
   return name === 'rich' || name === 'dated' ? [name, `${name}-older`] : [name];
-}
-
-function tips(folder: string): string[] {
-  const out = gitSync(['for-each-ref', '--format=%(objectname)'], { cwd: folder });
-  return [...new Set(out.split('\n').filter((oid) => oid !== ''))];
 }
 
 export interface CellResult {
@@ -83,7 +79,7 @@ export class Stage {
     }
     const hotpack = await startHotpack({ upstreams: { up: upstream.base('up') } });
     if (state !== 'mirror') return new Stage(state, upstream, hotpack, undefined);
-    for (const name of Object.keys(SOURCES)) await fillMirror(upstream, hotpack, `up/base/${name}`);
+    for (const name of Object.keys(SOURCES)) await fillMirror({ upstream, hotpack }, `up/base/${name}`);
     const forbidden = upstream.when(
       { kind: 'fetch', test: (entry) => entry.repository.startsWith('up/') },
       { do: 'status', status: 500, body: 'no fetch here' },
@@ -128,7 +124,7 @@ export class Stage {
     }
     if (this.state === 'new commit') {
       for (const name of family(operation.repository)) {
-        if (!name.endsWith('-older')) await fillMirror(this.upstream, this.hotpack, `up/${set}/${name}`);
+        if (!name.endsWith('-older')) await fillMirror(this, `up/${set}/${name}`);
       }
     }
     return set;
@@ -157,17 +153,10 @@ export class Stage {
   }
 }
 
-/** Clones everything through hotpack and waits until the mirror holds every tip that upstream has. */
-async function fillMirror(upstream: Upstream, hotpack: Hotpack, repository: string): Promise<void> {
-  const wanted = tips(upstream.folder(repository));
-  await git(['clone', '-q', '--mirror', hotpack.repository(repository), join(temporaryFolder('fill'), 'fill.git')]);
-  if (wanted.length > 0) await hotpack.mirrorHolds(repository, wanted);
-}
-
 /** A commit on main and a tag of it; gives the number of objects that upstream has now and had not before. */
 function pushSomething(folder: string, repository: RepositoryName): number {
   if (repository === 'empty') return 0;
-  const before = tips(folder);
+  const before = tipsOf(folder);
   const tip = commitUpstream(folder);
   gitSync(['tag', '-a', '-m', 'pushed', 'pushed', tip], { cwd: folder });
   const input = ['--objects', 'refs/tags/pushed', ...before.map((oid) => `^${oid}`)].join(' ');

@@ -1,0 +1,95 @@
+/** One upstream and one hotpack in front of it, as most tests want them, and what they do to both. */
+import { join } from 'node:path';
+import { git, gitSync, temporaryFolder } from '../support/git.ts';
+import { startHotpack, type Hotpack } from '../support/hotpack.ts';
+import { body, DELIMITER, FLUSH } from '../support/pkt-lines.ts';
+import { postUploadPack, readFetchAnswer, type RawAnswer, type RawRequest } from '../support/raw-client.ts';
+import { startUpstream, type Upstream } from '../support/upstream.ts';
+
+export interface House {
+  readonly upstream: Upstream;
+  readonly hotpack: Hotpack;
+  readonly close: () => Promise<void>;
+}
+
+/** `repositories`: name below the upstream `up` → bare folder to copy. */
+export async function openHouse(
+  repositories: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<House> {
+  const upstream = await startUpstream();
+  for (const [name, folder] of Object.entries(repositories)) upstream.add(`up/${name}`, folder);
+  const hotpack = await startHotpack({ upstreams: { up: upstream.base('up') }, env });
+  return {
+    upstream,
+    hotpack,
+    close: async () => {
+      upstream.clearRules();
+      try {
+        await hotpack.stop();
+      } finally {
+        await upstream.stop();
+      }
+    },
+  };
+}
+
+/** Every tip of a bare repository, each once. */
+export function tipsOf(folder: string): string[] {
+  const out = gitSync(['for-each-ref', '--format=%(objectname)'], { cwd: folder });
+  return [...new Set(out.split('\n').filter((oid) => oid !== ''))];
+}
+
+/** Clones everything through hotpack and waits until the mirror holds every tip that upstream has. */
+export async function fillMirror(
+  house: Pick<House, 'upstream' | 'hotpack'>,
+  repository: string,
+  authorization?: string,
+): Promise<void> {
+  const wanted = tipsOf(house.upstream.folder(repository));
+  const config = authorization === undefined ? [] : [`http.extraHeader=Authorization: ${authorization}`];
+  const target = join(temporaryFolder('fill'), 'fill.git');
+  await git(['clone', '-q', '--mirror', house.hotpack.repository(repository), target], { config });
+  if (wanted.length > 0) await house.hotpack.mirrorHolds(repository, wanted);
+}
+
+/** A fetch over v2 by hash, byte by byte. */
+export function fetchRaw(
+  house: Pick<House, 'hotpack'>,
+  repository: string,
+  lines: readonly string[],
+  options: RawRequest = {},
+): Promise<RawAnswer> {
+  const head = ['command=fetch', 'agent=raw/1', 'object-format=sha1', DELIMITER, 'ofs-delta', 'no-progress'];
+  return postUploadPack(house.hotpack.repository(repository), 2, body([...head, ...lines, 'done', FLUSH]), options);
+}
+
+/** What the fetch was answered with: a pack of so many objects, or upstream's words. */
+export function outcomeOf(answer: RawAnswer): {
+  readonly status: number;
+  readonly objects: number;
+  readonly error: string | undefined;
+} {
+  const fetched = readFetchAnswer(answer.body, 'side-band');
+  return {
+    status: answer.status,
+    objects: fetched.pack.length >= 12 ? fetched.pack.readUInt32BE(8) : 0,
+    error: fetched.error,
+  };
+}
+
+/** `<oid> <name>` lines of ls-remote through hotpack. */
+export async function refsThrough(
+  house: Pick<House, 'hotpack'>,
+  repository: string,
+  protocol: 0 | 1 | 2 = 2,
+  config: readonly string[] = [],
+): Promise<Map<string, string>> {
+  const out = await git(['ls-remote', house.hotpack.repository(repository)], { protocol, config });
+  return new Map(
+    out
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line): [string, string] => [line.split('\t')[1] ?? '', line.split('\t')[0] ?? '']),
+  );
+}
