@@ -118,16 +118,17 @@ describe('long and deep histories', () => {
 
 describe('a tree at two depths', () => {
   it.each([true, false])('is entered again where it is found less deep (deeper one named first: %s)', async (first) => {
-    // 0 a blob, 1 the tree that holds it, 2 a tree that holds tree 1, 3 a root with both, 4 the commit.
-    const store = imaginaryStore(5, (object) => {
-      if (object === 4) return commit(3, [], 5);
-      if (object === 3)
-        return { type: 2, text: entry('40000', 'a', first ? 2 : 1) + entry('40000', 'z', first ? 1 : 2) };
-      if (object === 2) return { type: 2, text: entry('40000', 't', 1) };
+    // 0 a blob, 1 the tree that holds it, at depth 2 in tree 2 and at depth 3 in tree 4 in tree 3.
+    const [one, other] = first ? [3, 2] : [2, 3];
+    const store = imaginaryStore(7, (object) => {
+      if (object === 6) return commit(5, [], 5);
+      if (object === 5) return { type: 2, text: entry('40000', 'a', one) + entry('40000', 'z', other) };
+      if (object === 3) return { type: 2, text: entry('40000', 'c', 4) };
+      if (object === 2 || object === 4) return { type: 2, text: entry('40000', 't', 1) };
       return object === 1 ? { type: 2, text: entry('100644', 'f', 0) } : { type: 3, text: 'x' };
     });
-    const asked: SelectionQuery = { ...query([name(4)]), filter: { kind: 'tree', depth: 3 } };
-    expect([...(await selectObjects(store, asked, { signal })).objects]).toEqual([0, 1, 2, 3, 4]);
+    const asked: SelectionQuery = { ...query([name(6)]), filter: { kind: 'tree', depth: 4 } };
+    expect([...(await selectObjects(store, asked, { signal })).objects]).toEqual([0, 1, 2, 3, 4, 5, 6]);
   });
 });
 
