@@ -11,10 +11,11 @@ import { bytesAccess, emptyRepository, PACK_LAYOUTS, packSources } from '../../.
 
 const NAME_A = Buffer.alloc(20, 0x11);
 const NAME_B = Buffer.alloc(20, 0x22);
+const NAME_C = Buffer.alloc(20, 0x2c);
 /** Copies all 8 bytes of a base of 8. */
 const IDENTITY = deflateSync(Buffer.from([8, 8, 0x90, 8]));
 
-/** A pack of hand-made entries under the names 1111… and 2222…, with an idx that fits it. */
+/** A pack of hand-made entries under the names 1111…, 2222… and 2c2c…, with an idx that fits it. */
 function handMade(entries: readonly (readonly Buffer[])[]): PackSource {
   const parts: Buffer[] = [Buffer.from('PACK\0\0\0\x02\0\0\0\x02', 'latin1')];
   const offsets: number[] = [];
@@ -28,7 +29,7 @@ function handMade(entries: readonly (readonly Buffer[])[]): PackSource {
   const body = Buffer.concat(parts);
   const packChecksum = createHash('sha1').update(body).digest();
   const idx = writeIdx({
-    names: Buffer.concat([NAME_A, NAME_B]).subarray(0, 20 * entries.length),
+    names: Buffer.concat([NAME_A, NAME_B, NAME_C]).subarray(0, 20 * entries.length),
     crcs: new Uint32Array(entries.length),
     offsets,
     order: Uint32Array.from(entries.keys()),
@@ -56,6 +57,18 @@ describe('a pack that lies about its deltas', () => {
       await expect(store.typeOf(object)).rejects.toMatchObject({ code: 'malformed_pack' });
       expect(() => store.readCached(object)).toThrow(expect.objectContaining({ code: 'malformed_pack' }) as Error);
     }
+  });
+
+  it('is told by a ring that the object itself is not in', async () => {
+    const store = storeOf(
+      handMade([
+        [REF, NAME_B, IDENTITY],
+        [REF, NAME_A, IDENTITY],
+        [REF, NAME_B, IDENTITY],
+      ]),
+    );
+    await expect(store.read(2)).rejects.toMatchObject({ code: 'malformed_pack' });
+    await expect(store.typeOf(2)).rejects.toMatchObject({ code: 'malformed_pack' });
   });
 
   it('is told by an object that is its own base', async () => {
