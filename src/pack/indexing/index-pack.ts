@@ -14,11 +14,11 @@
 import { throwIfAborted } from '../../bytes/abort.ts';
 import { HotpackError, isHotpackError } from '../../bytes/error.ts';
 import type { Oid } from '../../bytes/oid.ts';
-import { OID_BYTES, oidFromBytes, writeOidBytes } from '../../bytes/oid.ts';
+import { compareOidBytes, OID_BYTES, oidFromBytes, writeOidBytes } from '../../bytes/oid.ts';
 import type { StorageWriter } from '../../storage/contract.ts';
 import { writeIdx } from '../codec/idx.ts';
 import type { ObjectType } from '../codec/object-type.ts';
-import { OBJ_BLOB, OBJ_OFS_DELTA } from '../codec/object-type.ts';
+import { OBJ_BLOB, OBJ_OFS_DELTA, OBJ_REF_DELTA } from '../codec/object-type.ts';
 import { PACK_TRAILER_BYTES } from '../codec/pack-header.ts';
 import { writeRev } from '../codec/rev.ts';
 import type { ObjectStore } from '../object-store.ts';
@@ -157,6 +157,7 @@ export async function indexPack(input: IndexPackInput): Promise<IndexedPack> {
       detail: { oid: missing },
     });
   }
+  assertNoSharedBase(table, order, scan.refDeltas);
   table.releaseLinks();
   await pacer.breathe();
   const idx = writeIdx({
@@ -189,6 +190,33 @@ function linkOfsDeltas(table: EntryTable): void {
   for (let entry = table.count - 1; entry >= 0; entry--) {
     const base = table.parents[entry] as number;
     if (base !== NONE) table.addChild(base, entry);
+  }
+}
+
+/**
+ * Objects may come twice, but not where a ref-delta names one as its base: git refuses such a pack, so it must never be
+ * served. One bit an entry.
+ */
+function assertNoSharedBase(table: EntryTable, order: Uint32Array, refDeltas: number): void {
+  if (refDeltas === 0) return;
+  const twice = new Uint8Array(Math.ceil(order.length / 8));
+  let found = false;
+  for (let position = 1; position < order.length; position++) {
+    const before = order[position - 1] as number;
+    const entry = order[position] as number;
+    if (compareOidBytes(table.names, before * OID_BYTES, table.names, entry * OID_BYTES) !== 0) continue;
+    found = true;
+    for (const one of [before, entry]) twice[one >> 3] = (twice[one >> 3] as number) | (1 << (one & 7));
+  }
+  if (!found) return;
+  for (let entry = 0; entry < table.count; entry++) {
+    if (table.types[entry] !== OBJ_REF_DELTA) continue;
+    const base = table.parents[entry] as number;
+    if ((twice[base >> 3] as number) & (1 << (base & 7))) {
+      throw new HotpackError('malformed_pack', 'malformed pack: the base of a ref-delta comes twice', {
+        detail: { oid: oidFromBytes(table.names, base * OID_BYTES) },
+      });
+    }
   }
 }
 
