@@ -100,7 +100,25 @@ describe('v0 answers', () => {
         expect(textOf(before)).toBe(textOf(answer.bytes));
         expect(packIn(rest, parsed.request.sideBand)).toBe(answer.packFollows ? 'pack' : 'nothing');
       }),
-      { numRuns: 120 },
+      {
+        numRuns: 120,
+        examples: [
+          // Ready is said of a have that is not here, and the pack follows without `done`.
+          [
+            {
+              wanted: [0],
+              had: [0, -1],
+              ended: '0000',
+              chosen: [' multi_ack_detailed', ' no-done', ' side-band-64k'],
+              deeper: '',
+            },
+          ],
+          // A missing have before: no ready at the flush.
+          [{ wanted: [0], had: [-1, 0], ended: '0000', chosen: [' multi_ack_detailed', ' no-done', ''], deeper: '' }],
+          // The parent of a common commit is acknowledged once more in the single form.
+          [{ wanted: [0], had: [0, 1, 6], ended: 'done', chosen: ['', '', ''], deeper: '' }],
+        ],
+      },
     );
   });
 });
