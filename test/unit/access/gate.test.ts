@@ -234,3 +234,16 @@ test('who leaves takes nobody along; when all have left the request ends', async
   expect((await second).kind).toBe('granted');
   expect(asked()).toBe(1);
 });
+
+test('a no that was asked for earlier is not taken over where no is not kept', async () => {
+  const hold = held((_seen, response) => void response.writeHead(404).end());
+  const { access } = await gate({ denyTtlMs: 0 }, hold.answer);
+  const first = check(access);
+  await hold.arrived(1);
+  const late = check(access);
+  world.host.answer = gitAnswer;
+  hold.release();
+  expect((await first).kind).toBe('denied');
+  expect((await late).kind).toBe('granted');
+  expect(asked()).toBe(2);
+});
