@@ -2,8 +2,8 @@
 import { createReadStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { resourceUsage } from 'node:process';
-import { indexPack } from '../src/pack/indexing/index-pack.ts';
-import { openFileWriter } from './support/file-writer.ts';
+import { indexPack } from '../../src/pack/indexing/index-pack.ts';
+import { openFileWriter } from './file-writer.ts';
 
 const [source, target] = process.argv.slice(2) as [string, string];
 const writer = await openFileWriter(`${target}.pack`);
