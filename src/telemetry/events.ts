@@ -5,6 +5,7 @@ export type EventName =
   | 'started'
   | 'stopping'
   | 'stopped'
+  | 'crashed'
   // requests
   | 'request'
   | 'request_failed'

@@ -1,0 +1,20 @@
+/** What a pack thread of `node.ts` runs: the tasks, over a storage of its own. */
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { runPackTask } from '../src/mirror/tasks.ts';
+import { openFsStorage } from '../src/storage/drivers/fs.ts';
+import type { ThreadStorage } from './thread-messages.ts';
+import { serveTasks } from './thread-tasks.ts';
+
+const { folder } = workerData as ThreadStorage;
+// Opened with the first task and kept; a folder that cannot be opened fails each task with its own error.
+let opening: ReturnType<typeof openFsStorage> | undefined;
+
+serveTasks(parentPort as MessagePort, async (task, chunks, signal) => {
+  opening ??= openFsStorage({ folder });
+  try {
+    return await runPackTask(await opening, task, chunks, signal);
+  } catch (error) {
+    await opening.catch(() => (opening = undefined));
+    throw error;
+  }
+});

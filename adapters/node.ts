@@ -1,0 +1,64 @@
+/** hotpack on Node: the disk or memory, packs indexed in worker threads. Running this module serves. */
+import type { Server } from 'node:http';
+import { resolve } from 'node:path';
+import type { H3Event } from 'h3';
+import { serve } from 'h3/node';
+import { createApp } from '../src/app.ts';
+import { resolveConfig } from '../src/config.ts';
+import type { StorageSpec } from '../src/setting-values.ts';
+import { openFsStorage } from '../src/storage/drivers/fs.ts';
+import { createMemoryStorage } from '../src/storage/drivers/memory.ts';
+import { EXIT_WRONG_SETTING, exitOnSignal, fail } from './node-process.ts';
+import { closeServer } from './node-server.ts';
+import { createPackThreads } from './pack-threads.ts';
+import { warnUnknownSettings } from './unknown-settings.ts';
+
+const THREADS = 2;
+
+process.on('uncaughtException', fail);
+const { config, warnings } = readConfig();
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
+warnUnknownSettings(warnings, config, log);
+const storage = await openStorage(config.storage).catch(fail);
+const threads =
+  config.storage.kind === 'fs'
+    ? createPackThreads({
+        entry: new URL('./node-thread.js', import.meta.url),
+        storage: { kind: 'fs', folder: resolve(config.storage.folder) },
+        threads: THREADS,
+      })
+    : undefined;
+const app = createApp({ kind: 'node', storage, threads, fetch: globalThis.fetch, now: Date.now, log }, config, {
+  writeChallenges,
+});
+const { host: hostname, port } = config;
+// Signals are ours, and a push may take longer than Node's five minutes for a request.
+const node = { requestTimeout: 0 };
+const server = serve(app.h3, { hostname, port, node, silent: true, gracefulShutdown: false });
+await server.ready().catch(fail);
+await app.start();
+exitOnSignal(async () => {
+  const signal = AbortSignal.timeout(config.shutdownTimeoutMs);
+  await Promise.all([app.stop(signal), closeServer(server.node?.server as Server, signal)]);
+  await threads?.close();
+  await storage.close();
+});
+process.stdout.write(`hotpack listening on ${server.url?.replace(/\/$/, '')}\n`);
+
+function readConfig(): ReturnType<typeof resolveConfig> {
+  try {
+    return resolveConfig(process.env, { edge: false });
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exit(EXIT_WRONG_SETTING);
+  }
+}
+
+function openStorage(spec: StorageSpec): ReturnType<typeof openFsStorage> {
+  return spec.kind === 'fs' ? openFsStorage({ folder: spec.folder }) : Promise.resolve(createMemoryStorage());
+}
+
+/** Several challenges are several header fields; a Response would join them. */
+function writeChallenges(event: H3Event, challenges: readonly string[]): void {
+  event.runtime?.node?.res?.setHeader('www-authenticate', [...challenges]);
+}
