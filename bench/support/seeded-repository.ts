@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const COMMITS = 24_000;
+const COMMITS = 19_000;
 const FOLDERS = 40;
 const FILES = 60;
 const WORDS = 4000;

@@ -1,3 +1,4 @@
+/* oxlint-disable vitest/expect-expect, vitest/no-conditional-expect -- fc.assert does */
 import * as zlib from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,3 +1,4 @@
+/* oxlint-disable vitest/expect-expect, vitest/valid-title, vitest/require-to-throw-message -- expectRefused does */
 /** A test for each way in which a pack can be wrong; git refuses every one of these as well, where it is not said otherwise. */
 import { deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';

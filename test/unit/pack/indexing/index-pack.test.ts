@@ -1,3 +1,4 @@
+/* oxlint-disable vitest/expect-expect, vitest/valid-title, vitest/require-to-throw-message -- expectAsGit does */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
