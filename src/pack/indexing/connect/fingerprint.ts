@@ -4,24 +4,24 @@
  */
 import { randomBytes } from 'node:crypto';
 
-const seed = randomBytes(16);
-const KEY_LOW = word(seed, 0) | 1;
-const KEY_HIGH = word(seed, 4) | 1;
-const START_LOW = word(seed, 8);
-const START_HIGH = word(seed, 12);
+let keyLow = 0;
+let keyHigh = 0;
+let startLow = 0;
+let startHigh = 0;
 
 /** Where `fingerprint` leaves its result: two unsigned halves, never both 0. */
 export const print: { low: number; high: number } = { low: 0, high: 0 };
 
 /** Fingerprint of the 20 bytes at `at` of `table`, into `print`. */
 export function fingerprint(table: Uint8Array, at: number): void {
-  let low = START_LOW;
-  let high = START_HIGH;
+  if (keyLow === 0) seed();
+  let low = startLow;
+  let high = startHigh;
   for (let i = at; i < at + 20; i += 4) {
     const next = word(table, i);
-    low = Math.imul(low ^ next, KEY_LOW);
+    low = Math.imul(low ^ next, keyLow);
     low ^= low >>> 15;
-    high = Math.imul((high + next) | 0, KEY_HIGH);
+    high = Math.imul((high + next) | 0, keyHigh);
     high = (high << 13) | (high >>> 19);
     high ^= low;
   }
@@ -31,6 +31,15 @@ export function fingerprint(table: Uint8Array, at: number): void {
   high ^= high >>> 13;
   print.low = low === 0 && high === 0 ? 1 : low >>> 0;
   print.high = high >>> 0;
+}
+
+/** With the first fingerprint, not when the module is loaded: Workers give no random numbers then. */
+function seed(): void {
+  const bytes = randomBytes(16);
+  keyLow = word(bytes, 0) | 1;
+  keyHigh = word(bytes, 4) | 1;
+  startLow = word(bytes, 8);
+  startHigh = word(bytes, 12);
 }
 
 function word(bytes: Uint8Array, at: number): number {
