@@ -7,8 +7,10 @@ export interface IndexingStats {
   bytesRead: number;
   /** Objects whose name was computed. */
   hashed: number;
+  /** Contents derived once more because memory did not hold them. */
+  rederived: number;
 }
 
 export function createIndexingStats(): IndexingStats {
-  return { inflated: 0, bytesInflated: 0, bytesRead: 0, hashed: 0 };
+  return { inflated: 0, bytesInflated: 0, bytesRead: 0, hashed: 0, rederived: 0 };
 }

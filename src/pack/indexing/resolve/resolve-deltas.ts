@@ -168,6 +168,7 @@ export class DeltaResolver {
   }
 
   private countRederived(bytes: number): void {
+    this.input.tools.stats.rederived++;
     this.rederivedBytes += bytes + REDERIVE_OBJECT_BYTES;
     if (this.rederivedBytes > REDERIVE_FLOOR + REDERIVE_RATIO * this.derivedBytes) {
       throw new HotpackError('limit_exceeded', 'deltas that take too much work for the memory there is');

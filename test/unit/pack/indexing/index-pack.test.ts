@@ -108,7 +108,10 @@ describe('idx and rev are what git makes of the same pack', () => {
       entries.push({ type: 6, data: makeDelta(size, size, [[0, size - 9], `side ${1000 + n}`]), baseEntry: base });
       base = next;
     }
-    await expectAsGit(makePack(entries), { memoryBytes: 1 << 20 });
+    const narrow = await expectAsGit(makePack(entries), { memoryBytes: 1 << 20 });
+    expect(narrow.indexed.stats.rederived).toBeGreaterThan(60);
+    const wide = await expectAsGit(makePack(entries));
+    expect(wide.indexed.stats.rederived).toBe(0);
   });
 });
 
