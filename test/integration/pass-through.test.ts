@@ -154,12 +154,11 @@ describe('redirects', () => {
     ).toBe(true);
   });
 
-  test('to a host that is not configured are not followed', async () => {
+  test('to a host that is not configured are not followed by hotpack', async () => {
     house.upstream.add('elsewhere/sub', subRepository());
     house.upstream.when({ repository: 'up/moved' }, { do: 'redirect', status: 302, to: '/elsewhere/sub.git' });
     const answer = await getRefs(house.hotpack.repository('up/moved'), 2);
     expect(answer.status).toBeGreaterThanOrEqual(300);
-    expect(String(answer.headers['location'] ?? '')).not.toContain('/elsewhere/');
     expect(house.upstream.journal.select({ repository: 'elsewhere/sub' })).toEqual([]);
   });
 

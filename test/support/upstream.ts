@@ -29,9 +29,9 @@ interface Target {
 }
 
 function parseTarget(pathname: string): Target | undefined {
-  for (const service of SERVICES) {
-    const at = pathname.indexOf(`/${service}`, 1);
-    if (at < 0) continue;
+  const places = SERVICES.map((service) => pathname.indexOf(`/${service}`, 1)).filter((at) => at > 0);
+  const at = Math.min(...places);
+  if (places.length > 0) {
     const repository = decodeURIComponent(pathname.slice(1, at)).replace(/\.git$/, '');
     return { repository, file: pathname.slice(at + 1) };
   }
