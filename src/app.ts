@@ -34,7 +34,8 @@ export function createApp(platform: Platform, config: Config, options: AppOption
   const { storage, threads, now } = platform;
   const logger = createLogger({ sink: platform.log, level: config.logLevel, now, secrets: config.secrets });
   const metrics = createMetrics();
-  const ending = new AbortController();
+  // Workers are not told that they end, and a signal made there belongs to one request.
+  const ending = platform.kind === 'cloudflare' ? undefined : new AbortController();
   let isDraining = false;
 
   const jobs = createJobs({
@@ -136,7 +137,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     metrics,
     logger,
     readiness,
-    signal: ending.signal,
+    ...(ending === undefined ? {} : { signal: ending.signal }),
     ...(options.writeChallenges === undefined ? {} : { writeChallenges: options.writeChallenges }),
   });
 
@@ -149,7 +150,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       isDraining = true;
       logger.info('stopping');
       const drained = jobs.drain({ timeoutMs: config.shutdownTimeoutMs });
-      const onAbort = (): void => ending.abort(signal.reason);
+      const onAbort = (): void => ending?.abort(signal.reason);
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });
       await drained;
