@@ -7,6 +7,7 @@ import { isHotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
 import type { JobOutcome, JobPriority } from '../jobs/job.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
+import { failureOf } from '../upstream/failure.ts';
 import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
 import type { StorageWriter } from '../storage/contract.ts';
 import type { Repository } from '../upstream/repository.ts';
@@ -201,17 +202,9 @@ export class Mirror {
     }
   }
 
-  /**
-   * Settles whether `wants`, all of them here, may be given away; asks upstream where nothing else tells. Returns
-   * upstream's words where it would not give one of them.
-   */
-  async settleWants(
-    snapshot: MirrorSnapshot,
-    wants: readonly Oid[],
-    asker: Asker,
-    signal: AbortSignal,
-  ): Promise<{ readonly kind: 'may' } | { readonly kind: 'refused'; readonly message: string }> {
-    const unconfirmed = await unconfirmedWants({
+  /** Those of `wants`, all of them here, that only upstream can allow to be given away. */
+  unconfirmedWants(snapshot: MirrorSnapshot, wants: readonly Oid[], signal: AbortSignal): Promise<readonly Oid[]> {
+    return unconfirmedWants({
       snapshot,
       wants,
       advertised: this.knownRefs() ?? snapshot.held,
@@ -219,23 +212,23 @@ export class Mirror {
       nowMs: this.#services.now(),
       signal,
     });
-    if (unconfirmed.length === 0) return { kind: 'may' };
-    // We have them: as wants and haves at once they cost upstream an empty pack, or its no.
-    const answer = await fetchPack(this.#services.upstream, this.repository, ownFetch(unconfirmed, unconfirmed), {
+  }
+
+  /** Asks upstream for objects that are here already: as wants and haves at once they cost it an empty pack, or its no. */
+  async confirmWants(wants: readonly Oid[], asker: Asker, signal: AbortSignal): Promise<Obtained> {
+    const answer = await fetchPack(this.#services.upstream, this.repository, ownFetch(wants, wants), {
       credential: asker.credential,
       capabilities: asker.capabilities,
       signal,
       purpose: 'update',
     });
-    if (answer.kind === 'pack') {
-      // oxlint-disable-next-line no-unreachable-loop -- leaving at once ends the request
-      for await (const _chunk of answer.chunks) break;
-      if (this.#confirmedAtMs.size > MAX_REMEMBERED) this.#confirmedAtMs.clear();
-      for (const oid of unconfirmed) this.#confirmedAtMs.set(oid, this.#services.now());
-      return { kind: 'may' };
-    }
-    const message = answer.kind === 'refused' ? answer.message : `upload-pack: not our ref ${unconfirmed[0]}`;
-    return { kind: 'refused', message };
+    if (answer.kind === 'refused') return answer;
+    if (answer.kind !== 'pack') throw failureOf(answer);
+    // oxlint-disable-next-line no-unreachable-loop -- leaving at once ends the request
+    for await (const _chunk of answer.chunks) break;
+    if (this.#confirmedAtMs.size > MAX_REMEMBERED) this.#confirmedAtMs.clear();
+    for (const oid of wants) this.#confirmedAtMs.set(oid, this.#services.now());
+    return { kind: 'here' };
   }
 
   /** Room for an object too large for memory; to be aborted after use. */

@@ -1,5 +1,7 @@
 /** One fetch, whatever its version: planned, then carried out by the nearest that can answer it. */
 import { HotpackError } from '../bytes/error.ts';
+import type { Oid } from '../bytes/oid.ts';
+import { advertisedOids } from '../mirror/refs/tips.ts';
 import type { MirrorSnapshot } from '../mirror/snapshot.ts';
 import { writeErrorPacket } from '../protocol/error-packet.ts';
 import type { FetchRequest } from '../protocol/fetch-request.ts';
@@ -24,16 +26,25 @@ export async function answerFetch(serving: Serving, request: FetchRequest, body:
     if (plan.kind === 'unknown-ref') {
       throw new HotpackError('unknown_ref', `unknown ref ${plan.name}`, { detail: { name: plan.name } });
     }
-    if (plan.kind === 'obtain') return await answerWithMissing(serving, request, { body, missing: plan.missing });
+    const isShown = (oids: readonly Oid[]): boolean => isOurs(request, oids, refs);
+    if (plan.kind === 'obtain') {
+      if (context.granted.stale) throw noAnswer();
+      if (!isShown(plan.missing)) return await forwardRaw(serving, body);
+      return await answerWithMissing(serving, request, { body, missing: plan.missing });
+    }
     if (plan.kind === 'pass-through' || snapshot === undefined) {
       if (context.granted.stale) throw noAnswer();
-      return await passThrough(serving, request, { body, startsFill: snapshot === undefined });
+      const isShareable = isShown(request.wants);
+      return await passThrough(serving, request, { body, isShareable, startsFill: snapshot === undefined });
     }
     const { query, wantedRefs } = plan;
-    const settled = context.granted.stale
-      ? { kind: 'may' as const }
-      : await mirror.settleWants(snapshot, query.wants, serving.asker, signal);
-    if (settled.kind === 'refused') return refusal(settled.message);
+    const unconfirmed = await mirror.unconfirmedWants(snapshot, query.wants, signal);
+    if (unconfirmed.length > 0) {
+      if (context.granted.stale) throw noAnswer();
+      if (!isShown(unconfirmed)) return await forwardRaw(serving, body);
+      const confirmed = await mirror.confirmWants(unconfirmed, serving.asker, signal);
+      if (confirmed.kind === 'refused') return refusal(confirmed.message);
+    }
     isTaken = true;
     return await answerFromMirror(serving, { request, snapshot, query, wantedRefs });
   } finally {
@@ -48,7 +59,6 @@ async function answerWithMissing(
   options: { readonly body: Uint8Array; readonly missing: readonly string[] },
 ): Promise<Response> {
   const { context, mirror, asker } = serving;
-  if (context.granted.stale) throw noAnswer();
   const obtained = await mirror.obtain(options.missing, asker, context.signal);
   if (obtained.kind === 'refused') return refusal(obtained.message);
   if (obtained.kind === 'here') {
@@ -71,6 +81,16 @@ async function refsFor(
 ): Promise<RefsSnapshot | undefined> {
   if (dependsOnRefs(request)) return (await refsShown(serving, 'all')).refs;
   return serving.mirror.knownRefs() ?? snapshot?.held;
+}
+
+/**
+ * Whether wants of an older protocol version may be asked for over v2, which gives any object by its hash: v0 and v1 servers give
+ * what they show, and more only where they say so. Such wants are judged by upstream in the client's own version.
+ */
+function isOurs(request: FetchRequest, wants: readonly Oid[], refs: RefsSnapshot | undefined): boolean {
+  if (request.version === 2) return true;
+  const shown = refs && advertisedOids(refs);
+  return shown !== undefined && wants.every((oid) => shown.has(oid));
 }
 
 function refusal(message: string): Response {

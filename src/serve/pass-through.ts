@@ -21,10 +21,10 @@ import { uploadPackResponse } from './services.ts';
 export async function passThrough(
   serving: Serving,
   request: FetchRequest,
-  options: { readonly body: Uint8Array; readonly startsFill: boolean },
+  options: { readonly body: Uint8Array; readonly isShareable: boolean; readonly startsFill: boolean },
 ): Promise<Response> {
   const isOwn = request.filter.kind !== 'unsupported' && request.serverOptions.length === 0;
-  if (!isOwn || !isCloneLike(request) || request.packfileUris.length > 0) {
+  if (!options.isShareable || !isOwn || !isCloneLike(request) || request.packfileUris.length > 0) {
     if (options.startsFill) startFill(serving);
     return forwardRaw(serving, options.body);
   }

@@ -6,6 +6,7 @@ import { HotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
 import { iterateStream } from '../bytes/streams.ts';
 import type { Capabilities } from '../protocol/capabilities/capability.ts';
+import { createFetchRequest } from '../protocol/fetch/create-fetch-request.ts';
 import { V2AnswerParser } from '../protocol/fetch/v2-answer-parser.ts';
 import type { ShallowInfo, WantedRef } from '../protocol/fetch/v2-answer.ts';
 import { writeFetch } from '../protocol/fetch/write-fetch.ts';
@@ -132,30 +133,7 @@ function cut(parser: V2AnswerParser): HotpackError {
   return new HotpackError('upstream_unavailable', `upstream's answer was ${how === 'empty' ? 'empty' : 'cut'}`);
 }
 
-/** A fetch of hotpack's own: whole objects and thin deltas against `haves`. */
+/** A fetch of hotpack's own: whole objects, and thin deltas against `haves`. */
 export function ownFetch(wants: readonly Oid[], haves: readonly Oid[]): FetchRequest {
-  return {
-    version: 2,
-    wants,
-    wantRefs: [],
-    haves,
-    shallows: [],
-    deepen: { kind: 'none' },
-    filter: { kind: 'none' },
-    filterText: undefined,
-    done: true,
-    haveEnd: 'done',
-    waitForDone: false,
-    thinPack: haves.length > 0,
-    ofsDelta: true,
-    includeTag: false,
-    noProgress: true,
-    sideBand: 'side-band-64k',
-    sidebandAll: false,
-    ackMode: 'multi_ack_detailed',
-    noDone: true,
-    agent: undefined,
-    serverOptions: [],
-    packfileUris: [],
-  };
+  return createFetchRequest({ wants, haves, thinPack: haves.length > 0 });
 }

@@ -2,6 +2,7 @@
  * The refs whose closure is here, as git keeps them: `packed-refs` (sorted, fully peeled; gitrepository-layout) and `HEAD`.
  */
 import { isOid } from '../../bytes/oid.ts';
+import { bytesFromText, textFromBytes } from '../../protocol/pkt-line/text.ts';
 import type { Head, Ref, RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 
 const HEADER = '# pack-refs with: peeled fully-peeled sorted \n';
@@ -11,13 +12,13 @@ export function writePackedRefs(refs: readonly Ref[]): Uint8Array {
     .filter((ref) => isSafeRefName(ref.name))
     .toSorted((left, right) => (left.name < right.name ? -1 : 1))
     .map((ref) => `${ref.oid} ${ref.name}\n${ref.peeled === undefined ? '' : `^${ref.peeled}\n`}`);
-  return new TextEncoder().encode(HEADER + lines.join(''));
+  return bytesFromText(HEADER + lines.join(''));
 }
 
 /** Reads what `writePackedRefs` wrote; lines of another form are passed over. */
 export function parsePackedRefs(bytes: Uint8Array): readonly Ref[] {
   const refs: Ref[] = [];
-  for (const line of new TextDecoder().decode(bytes).split('\n')) {
+  for (const line of textFromBytes(bytes).split('\n')) {
     const last = refs.at(-1);
     if (line.startsWith('^')) {
       if (last !== undefined && isOid(line.slice(1))) refs[refs.length - 1] = { ...last, peeled: line.slice(1) };
@@ -34,11 +35,11 @@ export function writeHead(head: Head): Uint8Array {
     head.kind === 'detached'
       ? `${head.oid}\n`
       : `ref: ${head.kind === 'absent' || !isSafeRefName(head.target) ? 'refs/heads/main' : head.target}\n`;
-  return new TextEncoder().encode(text);
+  return bytesFromText(text);
 }
 
 export function parseHead(bytes: Uint8Array, refs: readonly Ref[]): Head {
-  const text = new TextDecoder().decode(bytes).trimEnd();
+  const text = textFromBytes(bytes).trimEnd();
   if (isOid(text)) return { kind: 'detached', oid: text };
   if (!text.startsWith('ref: ')) return { kind: 'absent' };
   const target = text.slice(5);

@@ -1,7 +1,7 @@
 /**
  * What hotpack advertises: what it implements, and of that only what the repository's upstream has too, so that a
- * request which was accepted can also be passed through. Never `session-id` (it would tell clients apart) and
- * `packfile-uris`. Order and form are git's, so that what differs from upstream is easy to see.
+ * request which was accepted can also be passed through. Never `session-id`, which would tell
+ * clients apart. Order and form are git's, so that what differs from upstream is easy to see.
  */
 import {
   featuresOf,
@@ -12,7 +12,7 @@ import {
   type Capability,
 } from './capability.ts';
 
-const V2_FETCH_FEATURES = ['shallow', 'wait-for-done', 'filter', 'ref-in-want', 'sideband-all'];
+const V2_FETCH_FEATURES = ['shallow', 'wait-for-done', 'filter', 'ref-in-want', 'sideband-all', 'packfile-uris'];
 
 /** How a fetch is framed and acknowledged is between hotpack and its client: upstream need not have these. */
 const V0_OWN = [
