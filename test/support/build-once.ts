@@ -12,10 +12,12 @@ function newestMs(path: string): number {
   return Math.max(info.mtimeMs, ...readdirSync(path).map((name) => newestMs(join(path, name))));
 }
 
-/** Builds `dist` where it is missing or older than what it is made from. vitest calls it once before a project's tests. */
+/** Builds `dist` where it is missing or older than what it is made from. vitest calls it before tests, `npm start` runs it. */
 export default function buildOnce(): void {
   const built = join(ROOT, 'dist', 'adapters', 'node.js');
   const builtMs = existsSync(built) ? statSync(built).mtimeMs : 0;
   if (builtMs > Math.max(...INPUTS.map((input) => newestMs(join(ROOT, input))))) return;
   execFileSync('npm', ['run', '--silent', 'build:js'], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
 }
+
+if (import.meta.main) buildOnce();
