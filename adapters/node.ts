@@ -10,6 +10,7 @@ import { openFsStorage } from '../src/storage/drivers/fs.ts';
 import { createMemoryStorage } from '../src/storage/drivers/memory.ts';
 import { EXIT_WRONG_SETTING, exitOnSignal, fail } from './node-process.ts';
 import { closeServer } from './node-server.ts';
+import { createNodeFetch } from './node-fetch.ts';
 import { createPackThreads } from './pack-threads.ts';
 import { warnUnknownSettings } from './unknown-settings.ts';
 
@@ -28,7 +29,7 @@ const threads =
         threads: THREADS,
       })
     : undefined;
-const app = createApp({ kind: 'node', storage, threads, fetch: globalThis.fetch, now: Date.now, log }, config, {
+const app = createApp({ kind: 'node', storage, threads, fetch: createNodeFetch(), now: Date.now, log }, config, {
   writeChallenges,
 });
 const { host: hostname, port } = config;

@@ -13,7 +13,7 @@ export interface Platform {
   readonly storage: Storage;
   /** Absent where pack work runs in place: no threads, or a storage that only one thread can see. */
   readonly threads: PackThreads | undefined;
-  readonly fetch: typeof globalThis.fetch;
+  readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Takes finished lines. MUST NOT throw. */

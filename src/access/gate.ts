@@ -216,8 +216,10 @@ function factsOf(answer: ProbeOk, v2Capabilities: Capabilities, last: Yes | No |
   const speaksV2 = hasCapability(v2Capabilities, 'ls-refs') && hasCapability(v2Capabilities, 'fetch');
   const lastV0 = last?.kind === 'yes' && transport.kind === 'v2' ? last.facts.v0Capabilities : undefined;
   const v0Capabilities = transport.kind === 'v0' ? transport.capabilities : lastV0;
+  // What hotpack writes for v0 and v1 has no place for a boundary of the repository's own.
+  const isShallow = transport.kind === 'v0' && transport.isShallow === true;
   return {
-    proxyOnly: !speaksV2 || objectFormat !== 'sha1',
+    proxyOnly: !speaksV2 || objectFormat !== 'sha1' || isShallow,
     objectFormat,
     v2Capabilities,
     ...(v0Capabilities === undefined ? {} : { v0Capabilities }),

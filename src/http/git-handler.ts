@@ -6,6 +6,7 @@ import type { Access, AccessDecision } from '../access/contract.ts';
 import type { Proxy } from '../proxy/forward.ts';
 import type { Serve, ServeContext } from '../serve/contract.ts';
 import { credentialOfRequest } from '../upstream/credential.ts';
+import { LEADS_OUTSIDE } from '../upstream/exchange/redirect.ts';
 import type { UpstreamConfig } from '../upstream/repository.ts';
 import {
   NOT_TO_BE_KEPT,
@@ -112,10 +113,7 @@ function refused(
       return relayedResponse(decision.answer, writeChallenges);
     case 'redirect':
       if (decision.location === undefined) {
-        return textResponse(
-          502,
-          'upstream redirects to a place outside the configured upstreams; hotpack does not lead there',
-        );
+        return textResponse(502, LEADS_OUTSIDE);
       }
       return textResponse(decision.status, `moved to ${decision.location}`, { location: decision.location });
     case 'unavailable':

@@ -2,6 +2,7 @@
  * Counts and logs every request when its answer has ended: by its last byte, because it broke, or since the client left.
  * Logged are names and numbers; never a query, a field or a body.
  */
+import { reasonPhrase } from './reason-phrase.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { AnswerSource, Metrics, RequestKind } from '../telemetry/metrics.ts';
 
@@ -21,7 +22,7 @@ export interface Observer {
   readonly wrapBodies: boolean;
 }
 
-/** The same answer, observed. `ended` is called once. */
+/** The same answer, observed, with a reason phrase where it had none. `ended` is called once. */
 export function observe(observer: Observer, observation: Observation, response: Response, ended: () => void): Response {
   const { now, metrics, logger } = observer;
   const source = sourceOf(response.headers.get('x-hotpack-source'));
@@ -50,13 +51,17 @@ export function observe(observer: Observer, observation: Observation, response: 
     // Whoever made a body for HEAD must get to know that nobody reads it.
     response.body?.cancel().catch(() => undefined);
     finish(0, 'ended');
-    return new Response(null, response);
+    return new Response(null, headOf(response));
   }
   if (!observer.wrapBodies) {
     finish(declared, 'ended');
     return response;
   }
-  return new Response(counted(response.body, finish), response);
+  return new Response(counted(response.body, finish), headOf(response));
+}
+
+function headOf({ status, statusText, headers }: Response): ResponseInit {
+  return { status, statusText: statusText === '' ? reasonPhrase(status) : statusText, headers };
 }
 
 function counted(

@@ -9,7 +9,7 @@
 import type { Upstream, UpstreamAnswer } from '../upstream/contract.ts';
 import { isOwnField } from '../upstream/credential.ts';
 import { relayedFields } from '../upstream/exchange/answer.ts';
-import { isRedirect, locationWithin } from '../upstream/exchange/redirect.ts';
+import { isRedirect, LEADS_OUTSIDE, locationWithin } from '../upstream/exchange/redirect.ts';
 import type { Repository, UpstreamConfig } from '../upstream/repository.ts';
 
 export interface ProxyDeps {
@@ -114,7 +114,7 @@ function declaredLength(headers: Headers): string | undefined {
 }
 
 function elsewhere(): ProxyAnswer {
-  const text = 'upstream redirects to a place outside the configured upstreams; hotpack does not lead there\n';
+  const text = `${LEADS_OUTSIDE}\n`;
   return {
     status: 502,
     headers: [['content-type', 'text/plain; charset=utf-8']],

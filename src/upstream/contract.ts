@@ -73,6 +73,8 @@ export interface ProbeOk {
         readonly capabilities: Capabilities;
         /** Absent where the list is longer than 32 MiB. */
         readonly refs?: RefsSnapshot;
+        /** The repository is shallow itself: its histories end where no root commit is. */
+        readonly isShallow?: boolean;
       }
     | { readonly kind: 'dumb' };
   readonly objectFormat: string;

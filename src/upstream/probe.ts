@@ -47,7 +47,9 @@ function understood(answer: AdvertisementAnswer, response: Response, bytes: Uint
   const { capabilities } = advertisement;
   const objectFormat = objectFormatOf(capabilities);
   if (advertisement.version === 2) return { kind: 'ok', transport: { kind: 'v2', capabilities }, objectFormat };
-  return { kind: 'ok', transport: { kind: 'v0', capabilities, refs: advertisement.refs }, objectFormat };
+  const { refs, shallows } = advertisement;
+  const shallow = shallows.length > 0 ? { isShallow: true } : {};
+  return { kind: 'ok', transport: { kind: 'v0', capabilities, refs, ...shallow }, objectFormat };
 }
 
 /** Capabilities behind the NUL of the first ref, if that is within the first 64 KiB. */

@@ -69,8 +69,9 @@ export function writeV2Answer(plan: V2AnswerPlan, request: FetchRequest, section
         writeAcknowledgments(plan.acknowledged, writer);
         writer.line('ready').delim();
       }
-      // A client that sent its boundary waits for this section even where nothing moved.
-      if (isDeepening(request) || request.shallows.length > 0) {
+      // A client that sent its boundary waits for this section even where nothing moved; a repository that is
+      // shallow itself has one that nobody asked for.
+      if (isDeepening(request) || request.shallows.length > 0 || sections.shallowInfo.shallow.length > 0) {
         writer.line('shallow-info');
         writeShallowLines(sections.shallowInfo, writer);
         writer.delim();

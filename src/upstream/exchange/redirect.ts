@@ -4,6 +4,10 @@
  */
 import type { UpstreamConfig } from '../repository.ts';
 
+/** What a client is told of a redirect that hotpack does not hand on. */
+export const LEADS_OUTSIDE =
+  'upstream redirects out of the configured upstreams (to another host, or another protocol such as ftp); following that is disabled';
+
 /** `/git/<upstream>/…` with the query kept, or undefined where the target is outside every configured upstream. */
 export function locationWithin(
   location: string,
