@@ -239,5 +239,5 @@ test('in the portable rooms nothing of Node compiles but what all runtimes have'
   ]);
   const { stdout } = await output('tsc', ['-p', 'tsconfig.portable.json', '--pretty', 'false'], folder);
   const files = [...stdout.matchAll(/^(src\/\S+?)\(/gm)].map(([, file]) => file);
-  expect(files.toSorted()).toEqual(['src/bytes/buffer.ts', 'src/bytes/fs.ts', 'src/bytes/process.ts']);
+  expect(new Set(files)).toEqual(new Set(['src/bytes/buffer.ts', 'src/bytes/fs.ts', 'src/bytes/process.ts']));
 }, 60_000);
