@@ -1,0 +1,95 @@
+/**
+ * `Kv` over any unstorage driver, spoken to directly: unstorage's own front turns `1e5` into a number, cuts keys at `?`, and hides those
+ * that end in `$`. What a driver answers that is neither text nor nothing (one returns its errors as values) is a failure.
+ */
+import type { Driver } from 'unstorage';
+import { abortError, createDeadline, raceSignal } from '../../bytes/abort.ts';
+import { HotpackError } from '../../bytes/error.ts';
+import { ABSENT } from '../contract.ts';
+import type { Kv } from './contract.ts';
+
+export type KvDriver = Pick<Driver, 'name' | 'getItem' | 'setItem' | 'removeItem' | 'getKeys' | 'dispose'>;
+
+export interface DriverKvOptions {
+  /** Segments in front of every key, such as `kv`. Default: none. */
+  readonly base?: string;
+  /** For one call, milliseconds; a list may take six times as long. Default: 5,000. */
+  readonly timeoutMs?: number;
+  /** True where the driver ends with this `Kv`. Default: true. */
+  readonly ownsDriver?: boolean;
+}
+
+const LIST_FACTOR = 6;
+const MAX_KEY_CHARACTERS = 250;
+const KEY = /^[a-z0-9_-]+(:[a-z0-9_-]+)*$/;
+const PREFIX = /^([a-z0-9_-]+:)*$/;
+
+export function createKv(driver: KvDriver, options: DriverKvOptions = {}): Kv {
+  const { timeoutMs = 5_000, ownsDriver = true } = options;
+  const base = options.base === undefined ? '' : `${options.base}:`;
+  let isClosed = false;
+
+  async function run<T>(
+    call: { readonly operation: string; readonly key: string; readonly timeoutMs: number },
+    signal: AbortSignal | undefined,
+    work: () => Promise<T> | T,
+  ): Promise<T> {
+    const { operation, key } = call;
+    if (isClosed) throw failure(operation, key, new Error('the key-value store was closed'));
+    const deadline = createDeadline({ parents: [signal], timeoutMs: call.timeoutMs, operation });
+    try {
+      // A driver may throw where it should reject.
+      return await raceSignal((async () => work())(), deadline.signal);
+    } catch (error) {
+      if (signal?.aborted === true) throw abortError(signal);
+      throw failure(operation, key, error);
+    } finally {
+      deadline.dispose();
+    }
+  }
+
+  return {
+    async get(key, signal) {
+      assertKey(key);
+      return run({ operation: 'kv get', key, timeoutMs }, signal, async () => {
+        const value: unknown = await driver.getItem(base + key);
+        if (value === null || value === undefined) return ABSENT;
+        if (typeof value !== 'string') throw value instanceof Error ? value : new TypeError('a value that is no text');
+        return { kind: 'found', text: value } as const;
+      });
+    },
+    async set(key, text, signal) {
+      assertKey(key);
+      await run({ operation: 'kv set', key, timeoutMs }, signal, () => driver.setItem?.(base + key, text, {}));
+    },
+    async delete(key, signal) {
+      assertKey(key);
+      await run({ operation: 'kv delete', key, timeoutMs }, signal, () => driver.removeItem?.(base + key, {}));
+    },
+    async *list(prefix, signal) {
+      if (!PREFIX.test(prefix)) throw invalid('not a prefix of a key', prefix);
+      const call = { operation: 'kv list', key: prefix, timeoutMs: timeoutMs * LIST_FACTOR };
+      const from = base + prefix;
+      const keys = await run(call, signal, async () => driver.getKeys(from.replace(/:$/, ''), {}));
+      // Drivers list more than they were asked for, and a scan may show a key twice.
+      for (const key of new Set(keys)) if (key.startsWith(from)) yield key.slice(base.length);
+    },
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      if (ownsDriver) await driver.dispose?.();
+    },
+  };
+}
+
+function assertKey(key: string): void {
+  if (key.length > MAX_KEY_CHARACTERS || !KEY.test(key)) throw invalid('not a key', key);
+}
+
+function invalid(message: string, key: string): HotpackError {
+  return new HotpackError('invalid_argument', message, { detail: { key: key.slice(0, 200) } });
+}
+
+function failure(operation: string, key: string, cause: unknown): HotpackError {
+  return new HotpackError('storage_unavailable', `${operation} failed`, { detail: { key }, cause });
+}
