@@ -29,11 +29,10 @@ export function createNodeFetch(strict: Fetch = (url, init) => fetch(url, init))
   };
 }
 
-/** llhttp's codes, under which undici and `node:http` report what they cannot parse. */
+/** How undici says that it cannot parse an answer; the code is there or not, as the message was found out. */
 function isParseError(error: unknown): boolean {
   const cause: unknown = error instanceof Error ? error.cause : undefined;
-  const code: unknown = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
-  return typeof code === 'string' && code.startsWith('HPE_');
+  return cause instanceof Error && cause.name === 'HTTPParserError';
 }
 
 async function lenientFetch(url: string, init: RequestInit): Promise<Response> {
