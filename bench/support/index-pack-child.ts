@@ -22,11 +22,10 @@ if (indexed.kind === 'indexed') {
 }
 await writer.commit();
 await writer.close();
-const { maxRSS, userCPUTime, systemCPUTime } = resourceUsage();
+const { maxRSS } = resourceUsage();
 console.log(
   JSON.stringify({
     peakBytes: maxRSS * 1024,
-    cpuMs: (userCPUTime + systemCPUTime) / 1000,
     stats: indexed.kind === 'indexed' ? indexed.stats : undefined,
   }),
 );

@@ -1,0 +1,35 @@
+/** Indexing the repository's pack: ours in a child process against `git index-pack --threads=1`. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Row } from '../support/row.ts';
+import type { Stage } from '../support/stage.ts';
+
+const CHILD = join(import.meta.dirname, '../support/index-pack-child.ts');
+
+export async function indexPackRow({ place, repository }: Stage): Promise<Row> {
+  const packs = join(repository, 'objects/pack');
+  const [file] = readdirSync(packs).filter((name) => name.endsWith('.pack'));
+  if (file === undefined) throw new Error(`no pack in ${repository}`);
+  const pack = join(packs, file);
+  return {
+    parts: ['indexing'],
+    goals: { maxRatio: 1, maxPeakBytes: 300e6 },
+    contestants: [
+      {
+        name: 'hotpack',
+        async run() {
+          const { ms, cpuMs, stdout } = await place.run(process.execPath, [CHILD, pack, join(place.folder, 'ours')]);
+          return [{ ms, cpuMs, peakBytes: (JSON.parse(stdout) as { peakBytes: number }).peakBytes }];
+        },
+      },
+      {
+        name: 'git index-pack --threads=1',
+        async run() {
+          const out = join(place.folder, 'git.idx');
+          const { ms, cpuMs } = await place.run('git', ['index-pack', '--threads=1', '--rev-index', '-o', out, pack]);
+          return [{ ms, cpuMs }];
+        },
+      },
+    ],
+  };
+}
