@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { assertSound, readClone } from '../support/clones.ts';
 import { git, temporaryFolder } from '../support/git.ts';
 import { body, DELIMITER, FLUSH } from '../support/pkt-lines.ts';
-import { postUploadPack, readFetchAnswer, type RawAnswer, type RawRequest } from '../support/raw-client.ts';
+import { getRefs, postUploadPack, readFetchAnswer, type RawAnswer, type RawRequest } from '../support/raw-client.ts';
 import { revision, richRepository } from '../support/repositories.ts';
 import { fetchRaw, openHouse, outcomeOf, tipsOf, type House } from './house.ts';
 
@@ -17,12 +17,24 @@ beforeEach(async () => {
 });
 afterEach(() => house.close());
 
-function heads(): string[] {
-  return tipsOf(house.upstream.folder(name)).map((oid) => `want ${oid}`);
+/** Tips of heads and tags: what `git clone` asks for. */
+function cloneTips(): string[] {
+  return tipsOf(house.upstream.folder(name), ['refs/heads', 'refs/tags']);
 }
 
-/** The same full clone, byte by byte, as git sends it. */
-function fullClone(options: RawRequest = {}): Promise<RawAnswer> {
+/** Objects that those reach. */
+const REACHED = 1326;
+
+/** The same full clone, byte by byte, as git sends it: GET, ls-refs, fetch. */
+async function fullClone(options: RawRequest = {}): Promise<RawAnswer> {
+  const url = house.hotpack.repository(name);
+  await getRefs(url, 2);
+  const prefixes = ['refs/heads/', 'refs/tags/', 'HEAD'].map((prefix) => `ref-prefix ${prefix}`);
+  await postUploadPack(
+    url,
+    2,
+    body(['command=ls-refs', 'object-format=sha1', DELIMITER, 'peel', 'symrefs', 'unborn', ...prefixes, FLUSH]),
+  );
   const lines = [
     'command=fetch',
     'agent=raw/1',
@@ -32,7 +44,8 @@ function fullClone(options: RawRequest = {}): Promise<RawAnswer> {
     'no-progress',
     'ofs-delta',
   ];
-  return postUploadPack(house.hotpack.repository(name), 2, body([...lines, ...heads(), 'done', FLUSH]), options);
+  const wants = cloneTips().map((oid) => `want ${oid}`);
+  return postUploadPack(url, 2, body([...lines, ...wants, 'done', FLUSH]), options);
 }
 
 function packObjects(answer: RawAnswer): number {
@@ -55,8 +68,8 @@ function seeded(seed: number): (bound: number) => number {
 test('a full clone is passed through, and its stream is the fill', async () => {
   const answer = await fullClone();
   expect(answer.source).toBe('upstream');
-  expect(packObjects(answer)).toBe(1330);
-  await house.hotpack.mirrorHolds(name, tipsOf(house.upstream.folder(name)));
+  expect(packObjects(answer)).toBe(REACHED);
+  await house.hotpack.mirrorHolds(name, cloneTips());
   expect(fetchesSeen()).toBe(1);
   await house.hotpack.fsck(name);
   house.upstream.forbidFetch(name);
@@ -98,8 +111,8 @@ test('a late joiner gets the stream from its first byte', async () => {
   const second = fullClone();
   await new Promise((resolve) => setTimeout(resolve, 200));
   stalled.release();
-  expect(packObjects(await first)).toBe(1330);
-  expect(packObjects(await second)).toBe(1330);
+  expect(packObjects(await first)).toBe(REACHED);
+  expect(packObjects(await second)).toBe(REACHED);
   expect((await second).body.equals((await first).body)).toBe(true);
   expect(fetchesSeen()).toBe(1);
 });
@@ -115,10 +128,10 @@ test('a reader that stalls holds up nobody', async () => {
   });
   const stalled = fullClone({ pace: () => gate });
   const others = await Promise.all([fullClone(), fullClone(), fullClone()]);
-  expect(others.map(packObjects)).toEqual([1330, 1330, 1330]);
-  await house.hotpack.mirrorHolds(name, tipsOf(house.upstream.folder(name)));
+  expect(others.map(packObjects)).toEqual([REACHED, REACHED, REACHED]);
+  await house.hotpack.mirrorHolds(name, cloneTips());
   release();
-  expect(packObjects(await stalled)).toBe(1330);
+  expect(packObjects(await stalled)).toBe(REACHED);
 });
 
 describe('clients that leave at random bytes', () => {
@@ -128,19 +141,19 @@ describe('clients that leave at random bytes', () => {
     const answers = await Promise.all(
       Array.from({ length: count }, (_, n) => fullClone(leaves(n) ? { leaveAfter: 1 + random(700_000) } : {})),
     );
-    await house.hotpack.mirrorHolds(name, tipsOf(house.upstream.folder(name)));
+    await house.hotpack.mirrorHolds(name, cloneTips());
     await house.hotpack.fsck(name);
     return [...answers.map(packObjects), packObjects(await fullClone())];
   }
 
   test.each([1, 2, 3])('the first, seed %i', async (seed) => {
-    expect(await play(4, (n) => n === 0, seed)).toEqual([0, 1330, 1330, 1330, 1330]);
+    expect(await play(4, (n) => n === 0, seed)).toEqual([0, REACHED, REACHED, REACHED, REACHED]);
   });
   test.each([4, 5, 6])('a follower, seed %i', async (seed) => {
-    expect(await play(4, (n) => n === 2, seed)).toEqual([1330, 1330, 0, 1330, 1330]);
+    expect(await play(4, (n) => n === 2, seed)).toEqual([REACHED, REACHED, 0, REACHED, REACHED]);
   });
   test.each([7, 8, 9])('half of all, seed %i', async (seed) => {
-    expect(await play(6, (n) => n % 2 === 0, seed)).toEqual([0, 1330, 0, 1330, 0, 1330, 1330]);
+    expect(await play(6, (n) => n % 2 === 0, seed)).toEqual([0, REACHED, 0, REACHED, 0, REACHED, REACHED]);
   });
 });
 

@@ -46,7 +46,7 @@ const malformed: readonly (readonly [string, () => Buffer])[] = [
   ['a negative depth', () => v2(`want ${tip()}`, 'deepen -1', 'done')],
   ['a depth that is no number', () => v2(`want ${tip()}`, 'deepen all', 'done')],
   ['an unknown filter', () => v2(`want ${tip()}`, 'filter nonsense:1', 'done')],
-  ['a filter nested without end', () => v2(`want ${tip()}`, `filter ${'combine:'.repeat(5000)}blob:none`, 'done')],
+  ['a filter nested without end', () => v2(`want ${tip()}`, `filter ${'combine:'.repeat(300)}nonsense`, 'done')],
   [
     'another object format',
     () => body(['command=fetch', 'object-format=sha256', DELIMITER, `want ${'0'.repeat(64)}`, 'done', FLUSH]),
@@ -59,11 +59,13 @@ describe('bodies', () => {
   test.each(malformed)('%s', async (_, make) => {
     const answer = await postUploadPack(house.hotpack.repository(name), 2, make());
     const isErrorPacket = answer.status === 200 && readFetchAnswer(answer.body, 'side-band').error !== undefined;
-    expect({
-      status: answer.status,
-      isErrorPacket,
-      clear: isErrorPacket || (answer.status >= 400 && answer.status < 500),
-    }).toMatchObject({ clear: true });
+    const isRefused = isErrorPacket || (answer.status >= 400 && answer.status < 500);
+    // What hotpack does not understand it passes through: git itself says nothing at all to some of these.
+    const straight = isRefused ? answer : await postUploadPack(house.upstream.url(name), 2, make());
+    expect({ status: answer.status, body: answer.body.toString('latin1') }).toEqual({
+      status: straight.status,
+      body: straight.body.toString('latin1'),
+    });
     expect(answer.body.includes('PACK')).toBe(false);
     expect(await stillServes()).toBe(true);
   });
@@ -162,8 +164,9 @@ describe('upstream’s answers', () => {
     ['nothing', () => Buffer.alloc(0)],
   ];
 
-  test.each(spoils)('%s', async (_, spoil) => {
-    const repository = 'up/spoiled';
+  test.each(spoils)('%s', async (what, spoil) => {
+    const repository = `up/spoiled-${what.replaceAll(' ', '-')}`;
+    house.upstream.alias(repository, 'up/spoiled');
     const rule = house.upstream.when({ repository, kind: 'fetch' }, { do: 'spoil', spoil });
     const want = revision(house.upstream.folder(repository), 'main');
     await fetchRaw(house, repository, [`want ${want}`]).catch(() => undefined);

@@ -34,9 +34,9 @@ export async function openHouse(
   };
 }
 
-/** Every tip of a bare repository, each once. */
-export function tipsOf(folder: string): string[] {
-  const out = gitSync(['for-each-ref', '--format=%(objectname)'], { cwd: folder });
+/** Every tip of a bare repository (below `prefixes`), each once. */
+export function tipsOf(folder: string, prefixes: readonly string[] = []): string[] {
+  const out = gitSync(['for-each-ref', '--format=%(objectname)', ...prefixes], { cwd: folder });
   return [...new Set(out.split('\n').filter((oid) => oid !== ''))];
 }
 

@@ -28,7 +28,7 @@ const outages: readonly (readonly [string, () => Promise<void>])[] = [
   ['answers 429', () => Promise.resolve(void house.upstream.when({}, { do: 'status', status: 429 }))],
 ];
 
-describe.each(outages)('upstream %s', (_, begin) => {
+describe.each(outages)('upstream %s', (what, begin) => {
   test.each([0, 2] as const)('a clone comes from the mirror and says so, protocol %i', async (protocol) => {
     await open({});
     await begin();
@@ -40,19 +40,26 @@ describe.each(outages)('upstream %s', (_, begin) => {
     expect(revision(clone, 'HEAD')).toBe(revision(house.upstream.folder(name), 'main'));
   });
 
-  test('beyond stale-if-error: 503', async () => {
+  test('beyond stale-if-error: 503, or the 429 that upstream said', async () => {
     await open({ HOTPACK_STALE_IF_ERROR: '0' });
     await begin();
-    expect((await getRefs(house.hotpack.repository(name), 2)).status).toBe(503);
-    expect((await getRefs(house.hotpack.repository(name), 0)).status).toBe(503);
+    const expected = what === 'answers 429' ? 429 : 503;
+    expect((await getRefs(house.hotpack.repository(name), 2)).status).toBe(expected);
+    expect((await getRefs(house.hotpack.repository(name), 0)).status).toBe(expected);
   });
 });
 
-test('a client that was never allowed gets 503, not the mirror', async () => {
-  await open({});
+test('a client that was never allowed gets 503, not the mirror of a private repository', async () => {
+  const basic = (pair: string): string => `Basic ${Buffer.from(pair).toString('base64')}`;
+  const status = async (authorization: string): Promise<number> =>
+    (await getRefs(house.hotpack.repository(name), 2, { headers: { authorization } })).status;
+  house = await openHouse({ rich: richRepository() });
+  house.upstream.protect(name, basic('alice:secret'));
+  await fillMirror(house, name, basic('alice:secret'));
   await house.upstream.stop();
-  const headers = { authorization: `Basic ${Buffer.from('new:comer').toString('base64')}` };
-  expect((await getRefs(house.hotpack.repository(name), 2, { headers })).status).toBe(503);
+  expect(await status(basic('new:comer'))).toBe(503);
+  expect((await getRefs(house.hotpack.repository(name), 2)).status).not.toBe(200);
+  expect(await status(basic('alice:secret'))).toBe(200);
 });
 
 test('what clients see in an outage is what is held, and what upstream says once it is back', async () => {

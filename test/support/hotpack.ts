@@ -176,7 +176,7 @@ export class Hotpack {
   }
 
   /** Waits (by what lies at rest) until the mirror holds all `oids` as tips. */
-  async mirrorHolds(name: string, oids: readonly string[], timeoutMs = 30_000): Promise<void> {
+  async mirrorHolds(name: string, oids: readonly string[], timeoutMs = 15_000): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     const packedRefs = join(this.mirrorFolder(name), 'packed-refs');
     for (;;) {
