@@ -131,7 +131,7 @@ export const SETTINGS: { readonly [K in keyof Settings]: Setting<Settings[K]> } 
     env: 'HOTPACK_ACCESS_DENY_TTL',
     default: '5s',
     value: duration(),
-    meaning: "how long upstream's no is kept; 0 asks every time",
+    meaning: "how long upstream's no is kept, at most as long as a yes; 0 asks every time",
   },
   packCacheBytes: {
     env: 'HOTPACK_PACK_CACHE_BYTES',

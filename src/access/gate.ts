@@ -71,7 +71,9 @@ interface Asked {
 
 export function createAccess(deps: AccessDeps, options: AccessOptions = {}): Access {
   const { upstream, now, secret, metrics, logger, onVisibility } = deps;
-  const { ttlMs = 60_000, denyTtlMs = 5_000, staleIfErrorMs = 3_600_000, maxEntries = 10_000 } = options;
+  const { ttlMs = 60_000, staleIfErrorMs = 3_600_000, maxEntries = 10_000 } = options;
+  // Where a yes is asked for every time, an old no would be all that is ever kept.
+  const denyTtlMs = Math.min(options.denyTtlMs ?? 5_000, ttlMs);
   const decisions = new BoundedMap<string, Yes | No>(maxEntries);
   const visibilities = new BoundedMap<string, 'public' | 'private'>(maxEntries);
   const shared = createSharedChecks<AccessDecision>({ now, share: options.shareChecks ?? true });

@@ -40,6 +40,10 @@ export function createHttp(deps: HttpDeps): H3 {
   async function answerGit(event: H3Event): Promise<Response> {
     const arrivedAtMs = now();
     const { req } = event;
+    // Only a client that takes hotpack for its `http.proxy` sends a whole URL; its credentials are for somebody else.
+    if (req.runtime?.node?.req.url?.startsWith('/') === false) {
+      return textResponse(400, 'hotpack is no forward proxy: clone from its own URLs, /git/<upstream>/<path>');
+    }
     const observation: Observation = { kind: 'other', method: req.method, startedAtMs: arrivedAtMs };
     const lifetime = createDeadline({ parents: [req.signal, deps.signal] });
     const { writeChallenges } = deps;

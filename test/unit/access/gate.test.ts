@@ -247,3 +247,10 @@ test('a no that was asked for earlier is not taken over where no is not kept', a
   expect((await late).kind).toBe('granted');
   expect(asked()).toBe(2);
 });
+
+test('a no is kept no longer than a yes would be', async () => {
+  const { access } = await gate({ ttlMs: 0 }, privately);
+  expect((await check(access, wrong)).kind).toBe('denied');
+  expect((await check(access, wrong)).kind).toBe('denied');
+  expect(asked()).toBe(2);
+});

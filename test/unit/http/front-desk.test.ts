@@ -364,3 +364,28 @@ test('an upstream that refuses a push in its middle does not end the process, an
   expect(['reset', 403, 503]).toContain(statuses[0]);
   expect((await fetch(`${base}/_liveness`)).status).toBe(200);
 });
+
+test('who takes hotpack for a forward proxy is told so, and upstream is not asked', async () => {
+  const { base, port } = await open();
+  const answer = await raw(port, `${base}/git/up/a.git/info/refs?service=git-upload-pack`, { authorization: SECRET });
+  expect(answer.status).toBe(400);
+  expect(answer.body).toContain('no forward proxy');
+  expect(world.host.seen).toHaveLength(0);
+});
+
+test('every answer has a reason phrase', async () => {
+  const { port } = await open();
+  for (const [path, phrase] of [
+    ['/git/up/a.git/info/refs?service=git-upload-pack', 'OK'],
+    ['/git/nowhere/a/info/refs', 'Not Found'],
+  ] as const) {
+    const said = await new Promise<string | undefined>((resolve, reject) => {
+      const sent = httpRequest({ host: '127.0.0.1', port, path }, (answer) => {
+        answer.resume();
+        resolve(answer.statusMessage);
+      });
+      sent.on('error', reject).end();
+    });
+    expect(said).toBe(phrase);
+  }
+});
