@@ -91,6 +91,23 @@ export function raceSignal<T>(promise: Promise<T>, signal: AbortSignal | undefin
   });
 }
 
+/**
+ * Runs `work` with a signal that fires with `signal`, and also when the work has ended: what it left open (a request whose
+ * answer was never read) ends with it.
+ */
+export async function whileWorking<T>(signal: AbortSignal, work: (own: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const onAbort = (): void => controller.abort(signal.reason);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await work(controller.signal);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    controller.abort(new HotpackError('aborted', 'the work has ended'));
+  }
+}
+
 /** Resolves after `ms`, or rejects as soon as the signal fires; no timer stays behind. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

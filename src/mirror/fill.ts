@@ -5,6 +5,7 @@
 import { HotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
+import { whileWorking } from '../bytes/abort.ts';
 import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
 import { failureOf } from '../upstream/failure.ts';
 import type { Stray } from './catalog/manifest.ts';
@@ -37,24 +38,24 @@ export async function runFill(
   const { copy, services } = context;
   const tips = branchTips(request.refs);
   if (tips.length === 0) return 'empty';
-  const pack = await takeIn(
-    context,
-    { chunks: await packChunks(context, request, tips, signal), existing: [], tips },
-    signal,
-  );
-  if (pack === undefined) return 'empty';
-
   const shown = new Set(tips);
   const others = (request.stream?.wants ?? []).filter((oid) => !shown.has(oid));
   const confirmedAtMs = services.now();
   const strays: readonly Stray[] = others.map((oid) => ({ oid, confirmedAtMs }));
+
+  const pack = await whileWorking(signal, async (own) =>
+    takeIn(context, { chunks: await packChunks(context, request, tips, own), existing: [], tips }, own),
+  );
+  if (pack === undefined) return 'empty';
   const outcome = await copy.publish({
     pack,
     builtOn: [],
+    isFirst: true,
     strays: (current) => [...current, ...strays],
     visibility: request.asker.visibility,
   });
-  if (outcome === 'stale') throw new HotpackError('storage_unavailable', 'the mirror changed while it was filled');
+  // Somebody else has filled it meanwhile: theirs is as good.
+  if (outcome === 'stale') return 'filled';
   const snapshot = await copy.snapshot(signal);
   if (snapshot === undefined) throw new HotpackError('storage_unavailable', 'the mirror is gone right after its fill');
   try {

@@ -4,7 +4,7 @@
  *
  * Memory: idx tables (about 40 bytes an object) and `cacheBytes` while open; nothing once closed.
  */
-import { throwIfAborted } from '../bytes/abort.ts';
+import { raceSignal, throwIfAborted } from '../bytes/abort.ts';
 import { isHotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
@@ -15,7 +15,7 @@ import { emptyManifest } from './catalog/manifest.ts';
 import type { MirrorKeys } from './keys.ts';
 import { mirrorKeys, packKeys } from './keys.ts';
 import { openPacks } from './packs.ts';
-import { parseHead, parsePackedRefs, writeHead, writePackedRefs } from './refs/held-refs.ts';
+import { heldOf, parseHead, parsePackedRefs, writeHead, writePackedRefs } from './refs/held-refs.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
 import { SharedPacks } from './snapshot.ts';
 
@@ -39,13 +39,15 @@ export interface Publication {
   readonly pack?: PackRecord;
   /** Packs that the new one's connectivity was checked against. */
   readonly builtOn: readonly string[];
+  /** True: a mirror that has packs by now, from whoever was faster, is left as it is (`stale`). */
+  readonly isFirst?: boolean;
   readonly strays: (current: readonly Stray[]) => readonly Stray[];
   readonly visibility: Visibility;
 }
 
 interface Opened {
-  readonly manifest: Manifest;
-  readonly held: RefsSnapshot;
+  manifest: Manifest;
+  held: RefsSnapshot;
   readonly packs: SharedPacks;
 }
 
@@ -54,6 +56,10 @@ export class LocalCopy {
   readonly #options: LocalCopyOptions;
   readonly #catalog: Catalog;
   #opened: Promise<Opened | undefined> | undefined;
+  /** What is changed is changed one after the other: each change starts from what the last one left open. */
+  #lastChange: Promise<unknown> = Promise.resolve();
+  #seen: 'public' | 'private' | undefined;
+  #publishedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: LocalCopyOptions) {
     this.#options = options;
@@ -61,87 +67,98 @@ export class LocalCopy {
     this.#catalog = new Catalog(options.storage, this.keys.manifest);
   }
 
+  /** When this process last replaced the manifest by a publication. */
+  get publishedAtMs(): number {
+    return this.#publishedAtMs;
+  }
+
   /** The mirror as it is now, or undefined where there is none with objects in it. */
   async snapshot(signal?: AbortSignal): Promise<MirrorSnapshot | undefined> {
     while (true) {
       throwIfAborted(signal);
       // Not the caller's signal: others wait for the same opening.
-      this.#opened ??= this.#open().catch((error: unknown) => {
-        this.#opened = undefined;
-        throw error;
-      });
+      const opening = (this.#opened ??= this.#keepOpening(this.#open()));
       // oxlint-disable-next-line no-await-in-loop -- packs that closed while we waited were replaced: look again
-      const opened = await this.#opened;
+      const opened = await raceSignal(opening, signal);
       if (opened === undefined) return undefined;
       if (!opened.packs.isClosed) return opened.packs.snapshot(opened.manifest, opened.held);
+      if (this.#opened === opening) this.#opened = undefined;
     }
   }
 
   /**
    * Adds a pack to the manifest that is current when the swap succeeds. `stale`: the manifest that won lacks a pack that
-   * the new one was built on; nothing was published.
+   * the new one was built on; nothing was published, and the new pack is gone.
    */
-  async publish(publication: Publication): Promise<'published' | 'stale'> {
-    const { now, storage } = this.#options;
-    const nowMs = now();
-    const manifest = await this.#catalog.swap((current) => {
-      const base = current ?? emptyManifest(publication.visibility, nowMs);
-      const present = new Set(base.packs.map((pack) => pack.name));
-      if (publication.builtOn.some((name) => !present.has(name))) return undefined;
-      const { pack } = publication;
-      return {
-        ...base,
-        packs: pack === undefined ? base.packs : [...base.packs, pack],
-        strays: publication.strays(base.strays),
-        updatedAtMs: nowMs,
-      };
+  publish(publication: Publication): Promise<'published' | 'stale'> {
+    return this.#inTurn(async () => {
+      const manifest = await this.#swapIn(publication);
+      if (manifest === undefined) {
+        // Another process has changed it: what is open here is not what is there.
+        await this.#letGo();
+        if (publication.pack !== undefined) await this.removePacks([publication.pack.name]);
+        return 'stale';
+      }
+      this.#publishedAtMs = this.#options.now();
+      await this.#writeLayout();
+      if (manifest.packs.length > 0) await this.#reopen(manifest);
+      return 'published';
     });
-    if (manifest === undefined) return 'stale';
-    await this.#writeLayout(storage);
-    await this.#reopen(manifest, await this.#heldNow());
-    return 'published';
   }
 
   /** Takes note of who may read. Returns `reset` where the mirror was another one's and starts empty. */
   async noteVisibility(seen: 'public' | 'private'): Promise<'same' | 'reset'> {
-    const opened = await this.#opened;
+    // A mirror that is not open is looked at when it is opened.
+    this.#seen = seen;
+    const opened = await this.#opened?.catch(() => undefined);
     const before = opened?.manifest.visibility;
-    if (opened === undefined || before === undefined || before === seen) return 'same';
-    if (before !== 'unknown') {
-      await this.reset(seen);
-      return 'reset';
-    }
-    const manifest = await this.#catalog.swap((current) => current && { ...current, visibility: seen });
-    if (manifest !== undefined) this.#opened = Promise.resolve({ ...opened, manifest });
-    return 'same';
+    if (before === undefined || before === seen) return 'same';
+    return this.#inTurn(async () => {
+      const current = await this.#opened;
+      if (current === undefined || current.manifest.visibility === seen) return 'same';
+      if (current.manifest.visibility !== 'unknown') {
+        await this.#empty(seen);
+        await this.#letGo();
+        return 'reset';
+      }
+      const manifest = await this.#catalog.swap((one) => one && { ...one, visibility: seen });
+      if (manifest !== undefined) current.manifest = { ...current.manifest, visibility: seen };
+      return 'same';
+    });
   }
 
   /** Writes `packed-refs` and `HEAD`. Every ref's closure must be here. */
-  async writeHeld(held: RefsSnapshot): Promise<void> {
-    const { storage } = this.#options;
-    await storage.put(this.keys.packedRefs, writePackedRefs(held.refs));
-    await storage.put(this.keys.head, writeHead(held.head));
-    const opened = await this.#opened;
-    if (opened !== undefined) this.#opened = Promise.resolve({ ...opened, held });
+  writeHeld(held: RefsSnapshot): Promise<void> {
+    return this.#inTurn(async () => {
+      const { storage } = this.#options;
+      await storage.put(this.keys.packedRefs, writePackedRefs(held.refs));
+      await storage.put(this.keys.head, writeHead(held.head));
+      const opened = await this.#opened;
+      if (opened !== undefined) opened.held = held;
+    });
   }
 
   /** Starts empty: what is here belongs to a repository that is another one now. Files go a day later. */
-  async reset(visibility: Visibility): Promise<void> {
-    await this.#empty(visibility);
-    await this.close();
+  reset(visibility: Visibility): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#empty(visibility);
+      await this.#letGo();
+    });
   }
 
   /** Removes the files of packs that were let go long enough ago. */
-  async collectGarbage(): Promise<void> {
-    const manifest = await this.#catalog.read();
-    const nowMs = this.#options.now();
-    const due = (manifest?.garbage ?? []).filter((one) => nowMs - one.sinceMs >= GARBAGE_KEPT_MS);
-    if (due.length === 0) return;
-    await this.removePacks(due.map((one) => one.name));
-    const names = new Set(due.map((one) => one.name));
-    await this.#catalog.swap((current) => {
-      if (current === undefined) return undefined;
-      return { ...current, garbage: current.garbage.filter((one) => !names.has(one.name)) };
+  collectGarbage(): Promise<void> {
+    return this.#inTurn(async () => {
+      const manifest = await this.#catalog.read();
+      const nowMs = this.#options.now();
+      const due = (manifest?.garbage ?? []).filter((one) => nowMs - one.sinceMs >= GARBAGE_KEPT_MS);
+      if (due.length === 0) return;
+      await this.removePacks(due.map((one) => one.name));
+      const names = new Set(due.map((one) => one.name));
+      await this.#catalog.swap((current) => {
+        if (current === undefined) return undefined;
+        return { ...current, garbage: current.garbage.filter((one) => !names.has(one.name)) };
+      });
     });
   }
 
@@ -154,26 +171,68 @@ export class LocalCopy {
 
   /** True where nobody reads it: it may be closed to save memory. */
   async isIdle(): Promise<boolean> {
-    const opened = await this.#opened;
+    const opened = await this.#opened?.catch(() => undefined);
     return opened === undefined || opened.packs.isIdle;
   }
 
   /** Lets go of the packs; readers keep theirs. The next `snapshot` looks at the store anew. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return this.#inTurn(() => this.#letGo());
+  }
+
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const turn = this.#lastChange.then(change);
+    this.#lastChange = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #letGo(): Promise<void> {
     const opening = this.#opened;
     this.#opened = undefined;
     const opened = await opening?.catch(() => undefined);
     opened?.packs.release();
   }
 
+  async #swapIn(publication: Publication): Promise<Manifest | undefined> {
+    const { builtOn, isFirst = false, pack, strays, visibility } = publication;
+    const nowMs = this.#options.now();
+    try {
+      return await this.#catalog.swap((current) => {
+        const base = current ?? emptyManifest(visibility, nowMs);
+        if (isFirst && base.packs.length > 0) return undefined;
+        const present = new Set(base.packs.map((one) => one.name));
+        if (builtOn.some((name) => !present.has(name))) return undefined;
+        return {
+          ...base,
+          packs: pack === undefined ? base.packs : [...base.packs, pack],
+          strays: strays(base.strays),
+          updatedAtMs: nowMs,
+        };
+      });
+    } catch (error) {
+      // A write that failed may have come through after all: only what is surely not named is removed.
+      const now = await this.#catalog.read().catch(() => 'unknown' as const);
+      if (pack !== undefined && now !== 'unknown' && !now?.packs.some((one) => one.name === pack.name)) {
+        await this.removePacks([pack.name]).catch(() => undefined);
+      }
+      throw error;
+    }
+  }
+
   async #open(): Promise<Opened | undefined> {
     const manifest = await this.#catalog.read();
     if (manifest === undefined || manifest.packs.length === 0) return undefined;
+    if (this.#seen !== undefined && manifest.visibility !== 'unknown' && manifest.visibility !== this.#seen) {
+      await this.#empty(this.#seen);
+      return undefined;
+    }
     try {
-      const packs = await this.#openPacks(manifest.packs);
-      return { manifest, held: await this.#readHeld(), packs };
+      return await this.#openAll(manifest);
     } catch (error) {
       if (!isHotpackError(error, 'malformed_pack') && !isHotpackError(error, 'missing_object')) throw error;
+      // Packs of a manifest that was replaced meanwhile may be gone: that is no damage.
+      const now = await this.#catalog.read();
+      if (now === undefined || !isEqualPacks(now, manifest)) return this.#open();
       this.#options.onDamage(error);
       await this.#empty(manifest.visibility);
       return undefined;
@@ -194,26 +253,41 @@ export class LocalCopy {
     await storage.put(this.keys.head, writeHead({ kind: 'absent' }));
   }
 
-  async #reopen(manifest: Manifest, held: RefsSnapshot): Promise<void> {
+  /** Opens what `manifest` names in place of what is open; readers of that keep it. */
+  async #reopen(manifest: Manifest): Promise<void> {
     const before = this.#opened;
-    this.#opened =
-      manifest.packs.length === 0
-        ? Promise.resolve(undefined)
-        : this.#openPacks(manifest.packs).then((packs) => ({ manifest, held, packs }));
-    const opened = await before?.catch(() => undefined);
-    opened?.packs.release();
-    await this.#opened;
+    const present = await before?.catch(() => undefined);
+    if (present !== undefined && this.#opened === before && isEqualPacks(present.manifest, manifest)) {
+      present.manifest = manifest;
+      return;
+    }
+    const after = this.#keepOpening(this.#openAll(manifest));
+    this.#opened = after;
+    present?.packs.release();
+    await after;
   }
 
-  async #openPacks(packs: readonly PackRecord[]): Promise<SharedPacks> {
+  /** An opening that failed is not kept: the next one who asks tries again. */
+  #keepOpening(opening: Promise<Opened | undefined>): Promise<Opened | undefined> {
+    const kept: Promise<Opened | undefined> = opening.catch((error: unknown) => {
+      if (this.#opened === kept) this.#opened = undefined;
+      throw error;
+    });
+    return kept;
+  }
+
+  async #openAll(manifest: Manifest): Promise<Opened> {
     const { storage, cacheBytes } = this.#options;
-    const names = packs.map((pack) => pack.name);
-    return new SharedPacks(await openPacks(storage, { folder: this.keys.packFolder, names, cacheBytes }));
-  }
-
-  async #heldNow(): Promise<RefsSnapshot> {
-    const opened = await this.#opened?.catch(() => undefined);
-    return opened?.held ?? this.#readHeld();
+    const names = manifest.packs.map((pack) => pack.name);
+    const open = await openPacks(storage, { folder: this.keys.packFolder, names, cacheBytes });
+    try {
+      // Refs that an interrupted change left behind may name what is not here.
+      const held = heldOf(await this.#readHeld(), (oid) => open.store.find(oid) >= 0);
+      return { manifest, held, packs: new SharedPacks(open) };
+    } catch (error) {
+      await open.close();
+      throw error;
+    }
   }
 
   async #readHeld(): Promise<RefsSnapshot> {
@@ -227,11 +301,16 @@ export class LocalCopy {
   }
 
   /** What makes git see a repository; `HEAD` last, since without it there is none. */
-  async #writeLayout(storage: Storage): Promise<void> {
+  async #writeLayout(): Promise<void> {
+    const { storage } = this.#options;
     await storage.create(this.keys.refsFolder, new Uint8Array());
     await storage.create(this.keys.config, new TextEncoder().encode(CONFIG));
     await storage.create(this.keys.head, writeHead({ kind: 'absent' }));
   }
+}
+
+function isEqualPacks(left: Manifest, right: Manifest): boolean {
+  return left.packs.length === right.packs.length && left.packs.every((pack, i) => pack.name === right.packs[i]?.name);
 }
 
 /** Which of `oids` the snapshot lacks. */

@@ -26,7 +26,10 @@ export class Mirrors {
     const mirror = this.#known.get(name) ?? new Mirror(repository, this.#services);
     touch(this.#known, name, mirror);
     touch(this.#open, name, mirror);
-    if (this.#open.size > this.#maxOpen) void this.#closeOldest();
+    if (this.#open.size > this.#maxOpen) {
+      // What cannot be read cannot be closed either: it is looked at again when its turn comes.
+      this.#closeOldest().catch((error: unknown) => this.#services.logger.warn('storage_failed', { error }));
+    }
     return mirror;
   }
 

@@ -41,18 +41,31 @@ export async function unconfirmedWants(question: ServableQuestion): Promise<read
   if (open.length === 0) return open;
 
   const { strays } = snapshot.manifest;
-  const letGo = [...advertisedOids(snapshot.held)].some((oid) => !shown.has(oid));
-  if (strays.length === 0 && !letGo) return [];
+  if (strays.length === 0 && !hasLetGo(snapshot.held, advertised)) return [];
+  const young = strays.filter((stray) => nowMs - stray.confirmedAtMs < CONFIRMED_MS).map((stray) => stray.oid);
+  const asked = open.filter((oid) => !young.includes(oid));
+  if (asked.length === 0) return asked;
 
   const tips = [...shown].filter((oid) => store.find(oid) >= 0);
-  const reached = await reachesAll(store, { tips, targets: open }, { signal });
-  const left = open.filter((oid) => !reached.has(oid));
+  const reached = await reachesAll(store, { tips, targets: asked }, { signal });
+  const left = asked.filter((oid) => !reached.has(oid));
   if (left.length === 0) return left;
 
-  const young = strays.filter((stray) => nowMs - stray.confirmedAtMs < CONFIRMED_MS).map((stray) => stray.oid);
   const roots = [...new Set([...tips, ...young.filter((oid) => store.find(oid) >= 0)])].toSorted();
   const bits = await closureOf(store, roots, signal);
   return left.filter((oid) => !bits.has(store.find(oid)));
+}
+
+const letGoBy = new WeakMap<RefsSnapshot, { readonly advertised: RefsSnapshot; readonly hasLetGo: boolean }>();
+
+/** True where something held is shown no more. Looked through once for each pair of snapshots. */
+function hasLetGo(held: RefsSnapshot, advertised: RefsSnapshot): boolean {
+  const present = letGoBy.get(held);
+  if (present?.advertised === advertised) return present.hasLetGo;
+  const shown = advertisedOids(advertised);
+  const answer = held !== advertised && [...advertisedOids(held)].some((oid) => !shown.has(oid));
+  letGoBy.set(held, { advertised, hasLetGo: answer });
+  return answer;
 }
 
 async function closureOf(store: ObjectStore, roots: readonly Oid[], signal: AbortSignal): Promise<Bitset> {

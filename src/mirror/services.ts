@@ -1,4 +1,5 @@
 /** What every mirror works with. */
+import type { Job, JobOutcome } from '../jobs/job.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Storage } from '../storage/contract.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -36,4 +37,17 @@ export interface MirrorContext {
   readonly repository: Repository;
   readonly services: MirrorServices;
   readonly copy: LocalCopy;
+}
+
+/** As `jobs.submit`, but that no more jobs are taken is an outcome: whoever asked can do without. */
+export function submitJob<T>(
+  jobs: Jobs,
+  job: Job<T>,
+  onProgress?: (progress: unknown) => void,
+): Promise<JobOutcome<T>> {
+  try {
+    return jobs.submit(job, onProgress).done;
+  } catch (reason) {
+    return Promise.resolve({ kind: 'aborted', reason });
+  }
 }

@@ -2,7 +2,9 @@
  * Brings a mirror that is here up to what upstream shows: one fetch for the tips that are missing, with our tips as haves,
  * then the refs. And the same for objects that somebody asked for by hash.
  */
+import { whileWorking } from '../bytes/abort.ts';
 import type { Oid } from '../bytes/oid.ts';
+import { OBJ_COMMIT } from '../pack/codec/object-type.ts';
 import { closure, reachesAll } from '../pack/walk/reachable.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import { failureOf } from '../upstream/failure.ts';
@@ -23,10 +25,17 @@ const MAX_STRAYS = 4096;
 /** `replaced`: what upstream shows has nothing in common with what is here; the mirror was emptied. */
 export type UpdateOutcome = 'current' | 'fetched' | 'replaced' | 'absent';
 
+export interface UpdateRequest {
+  readonly refs: RefsSnapshot;
+  readonly asker: Asker;
+  /** Told of the bytes of the pack as they come. */
+  readonly onBytes: (bytes: number) => void;
+}
+
 /** Fetches what `refs` (branches and tags, and whatever other refs are here) names and is missing, then takes over the refs. */
 export async function runUpdate(
   context: MirrorContext,
-  update: { readonly refs: RefsSnapshot; readonly asker: Asker },
+  update: UpdateRequest,
   signal: AbortSignal,
 ): Promise<UpdateOutcome> {
   const { copy } = context;
@@ -34,7 +43,10 @@ export async function runUpdate(
   if (before === undefined) return 'absent';
   try {
     const missing = missingOf(before, branchTips(update.refs));
-    if (missing.length > 0) await fetchInto(context, { before, wants: missing, asker: update.asker }, signal);
+    if (missing.length > 0) {
+      const { asker, onBytes } = update;
+      await fetchInto(context, { before, wants: missing, asker, onBytes }, signal);
+    }
     const after = await copy.snapshot(signal);
     if (after === undefined) return 'absent';
     try {
@@ -84,30 +96,30 @@ async function fetchInto(
     readonly wants: readonly Oid[];
     readonly asker: Asker;
     readonly strays?: readonly Stray[];
-    readonly onBytes?: (bytes: number) => void;
+    readonly onBytes: (bytes: number) => void;
   },
   signal: AbortSignal,
 ): Promise<void> {
   const { copy, services, repository } = context;
-  const { before, wants, asker, strays = [] } = request;
-  const answer = await fetchPack(services.upstream, repository, ownFetch(wants, havesOf(before)), {
-    credential: asker.credential,
-    capabilities: asker.capabilities,
-    signal,
-    purpose: 'update',
-  });
-  if (answer.kind !== 'pack') throw failureOf(answer);
+  const { before, wants, asker, onBytes, strays = [] } = request;
   const existing = before.manifest.packs.map((pack) => pack.name);
-  const chunks = request.onBytes === undefined ? answer.chunks : counted(answer.chunks, request.onBytes);
-  const pack = await takeIn(context, { chunks, existing, tips: wants }, signal);
-  const outcome = await copy.publish({
+  const pack = await whileWorking(signal, async (own) => {
+    const answer = await fetchPack(services.upstream, repository, ownFetch(wants, havesOf(before)), {
+      credential: asker.credential,
+      capabilities: asker.capabilities,
+      signal: own,
+      purpose: 'update',
+    });
+    if (answer.kind !== 'pack') throw failureOf(answer);
+    return takeIn(context, { chunks: counted(answer.chunks, onBytes), existing, tips: wants }, own);
+  });
+  // Where the manifest that won lacks what the new pack leans on, whoever asked asks again.
+  await copy.publish({
     ...(pack === undefined ? {} : { pack }),
     builtOn: existing,
     strays: (current) => [...current, ...strays].slice(-MAX_STRAYS),
     visibility: asker.visibility,
   });
-  // What the new pack leans on is gone: whoever asked asks again.
-  if (outcome === 'stale' && pack !== undefined) await copy.removePacks([pack.name]);
 }
 
 async function* counted(
@@ -160,7 +172,7 @@ async function noteStrays(
   });
 }
 
-/** True where no object that upstream's tips reach was here before: another repository has taken the name. */
+/** True where no commit that upstream's tips reach was here before: another repository has taken the name. */
 async function isReplaced(
   before: MirrorSnapshot,
   after: MirrorSnapshot,
@@ -173,7 +185,12 @@ async function isReplaced(
   if (heldTips.length === 0) return false;
   const reached = await reachesAll(after.store, { tips, targets: heldTips }, { signal });
   if (reached.size > 0) return false;
-  // New packs come behind those that were here, and their objects get the higher numbers.
+  // Commits are what tells a repository: an empty file or a licence is in many. New packs come behind those that were
+  // here, and their objects get the higher numbers.
   const objects = (await closure(after.store, tips, { signal })).toNumbers();
-  return objects.every((object) => object >= before.store.objectCount);
+  for (const object of objects) {
+    // oxlint-disable-next-line no-await-in-loop -- ends at the first one
+    if (object < before.store.objectCount && (await after.store.typeOf(object, signal)) === OBJ_COMMIT) return false;
+  }
+  return true;
 }

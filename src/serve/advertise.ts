@@ -23,14 +23,9 @@ export async function advertise(serving: Serving): Promise<Response> {
 /** The list that came with this very request's access check saves a second question. */
 async function allRefs(serving: Serving): Promise<ShownRefs> {
   const { context, mirror, asker } = serving;
-  const { advertised, facts } = context.granted;
+  const { advertised } = context.granted;
   if (advertised === undefined || advertised.sentAtMs < context.arrivedAtMs) return refsShown(serving, 'all');
-  const { arrivedAtMs, credential, signal } = context;
-  mirror.noteRefs(
-    { scope: 'all', refs: advertised.refs, sentAtMs: advertised.sentAtMs },
-    { arrivedAtMs, credential, capabilities: facts.v2Capabilities, signal },
-    asker,
-  );
+  mirror.noteRefs({ scope: 'all', refs: advertised.refs, sentAtMs: advertised.sentAtMs }, asker);
   return { refs: advertised.refs, source: 'upstream' };
 }
 

@@ -37,16 +37,10 @@ export async function answerFetch(serving: Serving, request: FetchRequest, body:
       const isShareable = isShown(request.wants);
       return await passThrough(serving, request, { body, isShareable, startsFill: snapshot === undefined });
     }
-    const { query, wantedRefs } = plan;
-    const unconfirmed = await mirror.unconfirmedWants(snapshot, query.wants, signal);
-    if (unconfirmed.length > 0) {
-      if (context.granted.stale) throw noAnswer();
-      if (!isShown(unconfirmed)) return await forwardRaw(serving, body);
-      const confirmed = await mirror.confirmWants(unconfirmed, serving.asker, signal);
-      if (confirmed.kind === 'refused') return refusal(confirmed.message);
-    }
+    const refused = await settle(serving, { request, snapshot, wants: plan.query.wants, refs, body });
+    if (refused !== undefined) return refused;
     isTaken = true;
-    return await answerFromMirror(serving, { request, snapshot, query, wantedRefs });
+    return await answerFromMirror(serving, { request, snapshot, query: plan.query, wantedRefs: plan.wantedRefs });
   } finally {
     if (!isTaken) snapshot?.release();
   }
@@ -59,18 +53,45 @@ async function answerWithMissing(
   options: { readonly body: Uint8Array; readonly missing: readonly string[] },
 ): Promise<Response> {
   const { context, mirror, asker } = serving;
-  const obtained = await mirror.obtain(options.missing, asker, context.signal);
+  const { body, missing } = options;
+  const obtained = await mirror.obtain(missing, asker, context.signal);
   if (obtained.kind === 'refused') return refusal(obtained.message);
-  if (obtained.kind === 'here') {
-    const snapshot = await mirror.snapshot(context.signal);
+  const snapshot = obtained.kind === 'here' ? await mirror.snapshot(context.signal) : undefined;
+  if (snapshot === undefined) return forwardRaw(serving, body);
+  let isTaken = false;
+  try {
     const refs = await refsFor(serving, request, snapshot);
-    const plan = planFetch(request, { isHere: snapshot && ((oid) => snapshot.store.find(oid) >= 0), refs });
-    if (snapshot !== undefined && plan.kind === 'select') {
-      return answerFromMirror(serving, { request, snapshot, query: plan.query, wantedRefs: plan.wantedRefs });
-    }
-    snapshot?.release();
+    const plan = planFetch(request, { isHere: (oid) => snapshot.store.find(oid) >= 0, refs });
+    if (plan.kind !== 'select') return await forwardRaw(serving, body);
+    // Some wants may have been here before, and upstream shows them no more.
+    const refused = await settle(serving, { request, snapshot, wants: plan.query.wants, refs, body });
+    if (refused !== undefined) return refused;
+    isTaken = true;
+    return await answerFromMirror(serving, { request, snapshot, query: plan.query, wantedRefs: plan.wantedRefs });
+  } finally {
+    if (!isTaken) snapshot.release();
   }
-  return forwardRaw(serving, options.body);
+}
+
+/** What is answered instead where `wants`, all of them here, may not be given away; undefined where they may. */
+async function settle(
+  serving: Serving,
+  question: {
+    readonly request: FetchRequest;
+    readonly snapshot: MirrorSnapshot;
+    readonly wants: readonly Oid[];
+    readonly refs: RefsSnapshot | undefined;
+    readonly body: Uint8Array;
+  },
+): Promise<Response | undefined> {
+  const { context, mirror, asker } = serving;
+  const { request, snapshot, wants, refs, body } = question;
+  const unconfirmed = await mirror.unconfirmedWants(snapshot, wants, context.signal);
+  if (unconfirmed.length === 0) return undefined;
+  if (context.granted.stale) throw noAnswer();
+  if (!isOurs(request, unconfirmed, refs)) return forwardRaw(serving, body);
+  const confirmed = await mirror.confirmWants(unconfirmed, asker, context.signal);
+  return confirmed.kind === 'refused' ? refusal(confirmed.message) : undefined;
 }
 
 /** Fresh where the answer depends on them; else as last known, or as held: objects are right by their names. */

@@ -100,12 +100,11 @@ async function passShared(serving: Serving, request: FetchRequest, startsFill: b
 /** Starts the first fill by a fetch of our own; nobody waits for it. */
 function startFill(serving: Serving): void {
   const { context, mirror, asker, logger } = serving;
-  const { granted, credential, arrivedAtMs, repository } = context;
-  const capabilities = granted.facts.v2Capabilities;
+  const { arrivedAtMs, repository } = context;
   const work = (async () => {
     const known = mirror.knownRefs();
     if (known !== undefined) return void mirror.fill({ refs: known, asker });
-    const answer = await mirror.refs('branches', { arrivedAtMs, credential, capabilities }, asker);
+    const answer = await mirror.refs('branches', { arrivedAtMs, asker });
     if (answer.kind === 'known') mirror.fill({ refs: answer.check.refs, asker });
   })().catch((error: unknown) => logger.warn('fill_failed', { repo: repository.name, error }));
   context.waitUntil?.(work);

@@ -16,10 +16,9 @@ export interface ShownRefs {
 /** Rejects with upstream's failure where there is nothing to fall back to. */
 export async function refsShown(serving: Serving, scope: RefsScope): Promise<ShownRefs> {
   const { context, mirror, asker } = serving;
-  const { granted, credential, arrivedAtMs, signal } = context;
-  const capabilities = granted.facts.v2Capabilities;
+  const { granted, arrivedAtMs, signal } = context;
   if (granted.stale) return heldRefs(serving, new HotpackError('upstream_unavailable', 'upstream gives no answer'));
-  const answer = await mirror.refs(scope, { arrivedAtMs, credential, capabilities, signal }, asker);
+  const answer = await mirror.refs(scope, { arrivedAtMs, asker, signal });
   if (answer.kind === 'known') return { refs: answer.check.refs, source: 'upstream' };
   const { failure } = answer;
   if (failure.kind === 'unavailable' || failure.kind === 'throttled') return heldRefs(serving, failureOf(failure));

@@ -10,9 +10,20 @@ const HEADER = '# pack-refs with: peeled fully-peeled sorted \n';
 export function writePackedRefs(refs: readonly Ref[]): Uint8Array {
   const lines = refs
     .filter((ref) => isSafeRefName(ref.name))
-    .toSorted((left, right) => (left.name < right.name ? -1 : 1))
-    .map((ref) => `${ref.oid} ${ref.name}\n${ref.peeled === undefined ? '' : `^${ref.peeled}\n`}`);
+    .map((ref) => ({ ref, bytes: bytesFromText(ref.name) }))
+    .toSorted((left, right) => compareBytes(left.bytes, right.bytes))
+    .map(({ ref }) => `${ref.oid} ${ref.name}\n${ref.peeled === undefined ? '' : `^${ref.peeled}\n`}`);
   return bytesFromText(HEADER + lines.join(''));
+}
+
+/** git looks names up by bisection in the order of their bytes, which is not the order of their characters. */
+function compareBytes(left: Uint8Array, right: Uint8Array): number {
+  const length = Math.min(left.length, right.length);
+  for (let i = 0; i < length; i++) {
+    const difference = (left[i] as number) - (right[i] as number);
+    if (difference !== 0) return difference;
+  }
+  return left.length - right.length;
 }
 
 /** Reads what `writePackedRefs` wrote; lines of another form are passed over. */
@@ -60,5 +71,5 @@ export function heldOf(snapshot: RefsSnapshot, isHere: (oid: string) => boolean)
 function isSafeRefName(name: string): boolean {
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
   if (!name.startsWith('refs/') || /[\u0000-\u0020~^:?*[\\\u007f]|\.\.|@\{|\/\/|\.$|\/$/.test(name)) return false;
-  return name.split('/').every((part) => !part.startsWith('.') && !part.endsWith('.lock'));
+  return name.split('/').every((part) => !part.startsWith('.') && !part.endsWith('.lock') && part !== '');
 }

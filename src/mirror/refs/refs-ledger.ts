@@ -7,10 +7,9 @@
  * waits behind them. Of two answers the one that was sent later counts, whichever came first.
  */
 import { raceSignal } from '../../bytes/abort.ts';
-import type { Capabilities } from '../../protocol/capabilities/capability.ts';
 import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 import type { Failure, Refused, RefsOk } from '../../upstream/contract.ts';
-import type { Credential } from '../../upstream/credential.ts';
+import type { Asker } from '../services.ts';
 
 /** `branches`: HEAD, `refs/heads/`, `refs/tags/`. `all` holds these too. */
 export type RefsScope = 'branches' | 'all';
@@ -29,18 +28,16 @@ export type RefsAnswer =
 
 export interface RefsAsking {
   readonly arrivedAtMs: number;
-  readonly credential: Credential | undefined;
-  /** v2 capability lines of the upstream. */
-  readonly capabilities: Capabilities;
+  readonly asker: Asker;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface RefsLedgerOptions {
   readonly now: () => number;
   readonly intervalMs: number;
-  ask(scope: RefsScope, asking: RefsAsking): Promise<RefsOk | Refused | Failure>;
-  /** Called with each check that replaced what was known of its scope. */
-  onCheck(check: RefsCheck, asking: RefsAsking): void;
+  ask(scope: RefsScope, asker: Asker): Promise<RefsOk | Refused | Failure>;
+  /** Called with each check that replaced what was known of its scope, and with him who caused it. */
+  onCheck(check: RefsCheck, asker: Asker): void;
 }
 
 const MAX_UNDER_WAY = 2;
@@ -48,14 +45,14 @@ const MAX_UNDER_WAY = 2;
 interface Lane {
   latest: RefsCheck | undefined;
   readonly underWay: Set<Promise<RefsAnswer>>;
-  waiting: { readonly asking: RefsAsking; readonly answer: Promise<RefsAnswer> } | undefined;
+  waiting: Promise<RefsAnswer> | undefined;
 }
 
 export class RefsLedger {
   readonly #options: RefsLedgerOptions;
   readonly #lanes: Readonly<Record<RefsScope, Lane>> = { branches: newLane(), all: newLane() };
-  /** Checks sent before this count for nothing: something was pushed since. */
-  #notBeforeMs = Number.NEGATIVE_INFINITY;
+  /** Only checks sent after this count: something was pushed then. */
+  #onlyAfterMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: RefsLedgerOptions) {
     this.#options = options;
@@ -72,12 +69,17 @@ export class RefsLedger {
 
   /** From now on only checks sent later count. */
   forget(): void {
-    this.#notBeforeMs = this.#options.now();
+    this.#onlyAfterMs = this.#options.now();
   }
 
   /** Takes a list of all refs that upstream gave in another way (a v0 advertisement). */
-  note(check: RefsCheck, asking: RefsAsking): void {
-    this.#keep(check, asking);
+  note(check: RefsCheck, asker: Asker): void {
+    this.#keep(check, asker);
+  }
+
+  /** Takes what an earlier process knew. Anything learned since counts more. */
+  restore(check: RefsCheck): void {
+    this.#lanes[check.scope].latest ??= check;
   }
 
   /** What `asking` may be shown. Rejects with `aborted` alone. */
@@ -86,39 +88,42 @@ export class RefsLedger {
     if (latest !== undefined && this.#mayUse(latest, asking.arrivedAtMs)) return { kind: 'known', check: latest };
     const lane = this.#lanes[scope];
     const joined = lane.waiting;
-    const answer = await raceSignal(joined?.answer ?? this.#begin(scope, lane, asking), asking.signal);
-    // Another client's credential may have been refused where ours is not: ask for ourselves.
-    if (joined !== undefined && answer.kind === 'failed' && answer.failure.kind === 'denied') {
-      return raceSignal(this.#send(scope, lane, asking), asking.signal);
+    const answer = await raceSignal(joined ?? this.#begin(scope, lane, asking.asker), asking.signal);
+    if (joined !== undefined && answer.kind === 'failed' && isPersonal(answer.failure)) {
+      return raceSignal(this.#send(scope, lane, asking.asker), asking.signal);
     }
     return answer;
   }
 
   #mayUse(check: RefsCheck, arrivedAtMs: number): boolean {
     const { now, intervalMs } = this.#options;
-    if (check.sentAtMs < this.#notBeforeMs) return false;
-    return check.sentAtMs > arrivedAtMs || now() - check.sentAtMs < intervalMs;
+    if (check.sentAtMs <= this.#onlyAfterMs) return false;
+    if (check.sentAtMs > arrivedAtMs) return true;
+    const ageMs = now() - check.sentAtMs;
+    // A clock that was set back must not keep old refs young.
+    return ageMs >= 0 && ageMs < intervalMs;
   }
 
-  #begin(scope: RefsScope, lane: Lane, asking: RefsAsking): Promise<RefsAnswer> {
-    if (lane.underWay.size < MAX_UNDER_WAY) return this.#send(scope, lane, asking);
-    const answer = Promise.race(lane.underWay).then(() => {
+  #begin(scope: RefsScope, lane: Lane, asker: Asker): Promise<RefsAnswer> {
+    if (lane.underWay.size < MAX_UNDER_WAY) return this.#send(scope, lane, asker);
+    const ended = Promise.race(lane.underWay).catch(() => undefined);
+    const answer = ended.then(() => {
       lane.waiting = undefined;
-      return this.#send(scope, lane, asking);
+      return this.#send(scope, lane, asker);
     });
-    lane.waiting = { asking, answer };
+    lane.waiting = answer;
     return answer;
   }
 
-  #send(scope: RefsScope, lane: Lane, asking: RefsAsking): Promise<RefsAnswer> {
+  /** The check serves others too: it does not end with the one who started it. */
+  #send(scope: RefsScope, lane: Lane, asker: Asker): Promise<RefsAnswer> {
     const sentAtMs = this.#options.now();
     const answer = this.#options
-      // The check serves others too: it does not end with the one who started it.
-      .ask(scope, { ...asking, signal: undefined })
+      .ask(scope, asker)
       .then((outcome): RefsAnswer => {
         if (outcome.kind !== 'ok') return { kind: 'failed', failure: outcome };
         const check: RefsCheck = { scope, refs: outcome.refs, sentAtMs };
-        this.#keep(check, asking);
+        this.#keep(check, asker);
         return { kind: 'known', check };
       })
       .finally(() => lane.underWay.delete(answer));
@@ -126,12 +131,17 @@ export class RefsLedger {
     return answer;
   }
 
-  #keep(check: RefsCheck, asking: RefsAsking): void {
+  #keep(check: RefsCheck, asker: Asker): void {
     const lane = this.#lanes[check.scope];
     if (lane.latest !== undefined && lane.latest.sentAtMs > check.sentAtMs) return;
     lane.latest = check;
-    this.#options.onCheck(check, asking);
+    this.#options.onCheck(check, asker);
   }
+}
+
+/** What another client's credential met may not be met by ours. */
+function isPersonal(failure: Failure | Refused): boolean {
+  return failure.kind === 'denied' || failure.kind === 'throttled';
 }
 
 function newLane(): Lane {

@@ -31,12 +31,20 @@ export function advertisedOids(refs: RefsSnapshot): ReadonlySet<Oid> {
   return oids;
 }
 
-/** Branches, tags and HEAD of `branches`, every other ref of `all`. */
+const combined = new WeakMap<RefsSnapshot, { readonly all: RefsSnapshot; readonly refs: RefsSnapshot }>();
+
+/** Branches, tags and HEAD of `branches`, every other ref of `all`. The same two give the same snapshot again. */
 export function combineRefs(branches: RefsSnapshot, all: RefsSnapshot | undefined): RefsSnapshot {
   if (all === undefined || all === branches) return branches;
+  const present = combined.get(branches);
+  if (present?.all === all) return present.refs;
   const others = all.refs.filter((ref) => !isBranchOrTag(ref.name));
-  if (others.length === 0) return branches;
-  return { head: branches.head, refs: [...branches.refs.filter((ref) => isBranchOrTag(ref.name)), ...others] };
+  const refs =
+    others.length === 0
+      ? branches
+      : { head: branches.head, refs: [...branches.refs.filter((ref) => isBranchOrTag(ref.name)), ...others] };
+  combined.set(branches, { all, refs });
+  return refs;
 }
 
 /** True where both name the same refs with the same objects. */
