@@ -29,8 +29,8 @@ export interface ClientOptions {
   readonly base: string;
   /** The same folder of repositories, always straight: clients are prepared from it. */
   readonly straight: string;
-  /** Where upstream keeps the bare repositories of `base`. */
-  readonly upstreamFolder: string;
+  /** Where upstream keeps the bare repository of that name of `base`. */
+  readonly folderOf: (name: string) => string;
   readonly repository: RepositoryName;
   readonly protocol: Protocol;
   /** An empty folder. */
@@ -67,11 +67,11 @@ export class Client {
   }
 
   get upstreamFolder(): string {
-    return join(this.options.upstreamFolder, `${this.options.repository}.git`);
+    return this.options.folderOf(this.options.repository);
   }
 
   get olderFolder(): string {
-    return join(this.options.upstreamFolder, `${this.options.repository}-older.git`);
+    return this.options.folderOf(`${this.options.repository}-older`);
   }
 
   revision(name: string): string {

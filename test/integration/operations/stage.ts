@@ -5,7 +5,6 @@
  * cold: every cell asks for a name of its own that hotpack never saw. mirror: one mirror for all cells, and every fetch
  * is refused. new commit: every cell has a copy of its own, mirrored before upstream gets a commit and a tag.
  */
-import { join } from 'node:path';
 import { gitSync, temporaryFolder } from '../../support/git.ts';
 import { startHotpack, type Hotpack } from '../../support/hotpack.ts';
 import type { Protocol } from '../../support/raw-client.ts';
@@ -145,7 +144,7 @@ export class Stage {
     return new Client({
       base,
       straight: this.upstream.base(`straight/${set}`),
-      upstreamFolder: join(this.upstream.root, 'up', this.state === 'cold' ? 'base' : set),
+      folderOf: (name) => this.upstream.folder(`up/${set}/${name}`),
       repository: operation.repository,
       protocol,
       folder: temporaryFolder('cell'),

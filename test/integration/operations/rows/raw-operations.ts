@@ -3,7 +3,8 @@
  * packs that must not be thin. Compared are the lines before the pack and the objects in it.
  */
 import { body, DELIMITER, FLUSH } from '../../../support/pkt-lines.ts';
-import { describePack, objectsOfPack, postUploadPack, readFetchAnswer } from '../../../support/raw-client.ts';
+import { describePack, getRefs, objectsOfPack, postUploadPack, readFetchAnswer } from '../../../support/raw-client.ts';
+import { revision } from '../../../support/repositories.ts';
 import type { Client, Operation, Outcome } from '../operation.ts';
 
 interface RawRow {
@@ -11,22 +12,27 @@ interface RawRow {
   /** Capabilities of v0's first want; arguments of v2 before the wants. */
   readonly capabilities: readonly string[];
   readonly wants?: readonly string[];
-  /** Revisions of the older repository that the client says it has. */
+  /** Revisions that the client says it has; `older:` stands before one of the older repository. */
   readonly haves?: readonly string[];
   /** Lines after the wants (`deepen 2`); revisions stand as `{main}`. */
   readonly extra?: readonly string[];
   readonly done?: boolean;
+  /** Why it cannot be answered from the mirror alone. */
+  readonly needsUpstream?: string;
 }
 
 async function ask(client: Client, row: RawRow, lines: readonly string[]): Promise<Outcome> {
-  const resolved = lines.map((line) => line.replace(/\{(.+)\}/, (_, name: string) => client.revision(name)));
+  const resolve = (_: string, name: string): string =>
+    name.startsWith('older:') ? revision(client.olderFolder, name.slice(6)) : client.revision(name);
+  const resolved = lines.map((line) => line.replace(/\{(.+)\}/, resolve));
+  await getRefs(client.remote, client.protocol);
   const answer = await postUploadPack(client.remote, client.protocol, body(resolved));
   const v0framing = client.protocol !== 2 && !row.capabilities.some((name) => name.startsWith('side-band'));
   const fetched = readFetchAnswer(answer.body, v0framing ? 'raw' : 'side-band');
   const thin = row.capabilities.includes('thin-pack');
   const outcome: Record<string, string | number | readonly string[]> = {
     status: answer.status,
-    lines: fetched.lines,
+    lines: inOrder(fetched.lines),
     error: fetched.error ?? '',
     progressWanted: row.capabilities.includes('no-progress') ? 'no' : 'yes',
     packet: fetched.largestPacket > 1000 ? 'large' : 'small',
@@ -47,6 +53,12 @@ async function ask(client: Client, row: RawRow, lines: readonly string[]): Promi
     outcome['objects'] = objects.filter((oid) => !known.has(oid));
   }
   return outcome;
+}
+
+/** Shallow and unshallow lines come in any order; all else as it came. */
+function inOrder(lines: readonly string[]): string[] {
+  const isShallow = (line: string): boolean => /^(un)?shallow /.test(line);
+  return [...lines.filter(isShallow).sort(), ...lines.filter((line) => !isShallow(line))];
 }
 
 function wantsOf(row: RawRow): readonly string[] {
@@ -73,7 +85,8 @@ function v2(row: RawRow): Operation {
   return {
     name: `v2 ${row.name}`,
     repository: 'rich',
-    skip: (protocol) => (protocol === 2 ? undefined : 'a request of v2'),
+    skip: (protocol, state) =>
+      protocol === 2 ? (state === 'mirror' ? row.needsUpstream : undefined) : 'a request of v2',
     run: (client) => {
       const wants = wantsOf(row).map((name) => `want {${name}}`);
       const haves = (row.haves ?? []).map((name) => `have {${name}}`);
@@ -93,7 +106,9 @@ function v2(row: RawRow): Operation {
   };
 }
 
-const KNOWN = ['main~20', 'main~21', 'v1.0^{commit}'];
+const KNOWN = ['older:main', 'older:main~1', 'older:v1.0^{commit}'];
+/** None is a parent of another: git acknowledges a parent twice where only one acknowledgement is due. */
+const APART = ['older:main', 'older:v1.0^{commit}'];
 const UNKNOWN = 'have 1234567890123456789012345678901234567890';
 
 export const rawOperations: readonly Operation[] = [
@@ -101,7 +116,7 @@ export const rawOperations: readonly Operation[] = [
   v0({ name: 'side-band', capabilities: ['side-band', 'no-progress'] }),
   v0({ name: 'side-band-64k', capabilities: ['side-band-64k', 'no-progress', 'ofs-delta'] }),
   v0({ name: 'side-band with progress', capabilities: ['side-band', 'ofs-delta'] }),
-  v0({ name: 'haves without any capability', capabilities: [], haves: KNOWN }),
+  v0({ name: 'haves without any capability', capabilities: [], haves: APART }),
   v0({ name: 'multi_ack', capabilities: ['multi_ack', 'side-band-64k', 'no-progress', 'ofs-delta'], haves: KNOWN }),
   v0({
     name: 'multi_ack, no end yet',
@@ -130,13 +145,13 @@ export const rawOperations: readonly Operation[] = [
     name: 'multi_ack_detailed with a have nobody knows',
     capabilities: ['multi_ack_detailed', 'side-band-64k', 'no-progress'],
     extra: [],
-    haves: ['main~20'],
+    haves: ['older:main'],
     done: false,
   }),
   v0({
     name: 'no acknowledgement mode, no end yet',
     capabilities: ['side-band-64k', 'no-progress'],
-    haves: KNOWN,
+    haves: APART,
     done: false,
   }),
   v0({
@@ -196,8 +211,8 @@ export const rawOperations: readonly Operation[] = [
   v2({
     name: 'shallow client without deepen',
     capabilities: ['no-progress', 'ofs-delta'],
-    extra: ['shallow {main~22}'],
-    haves: ['main~20'],
+    extra: ['shallow {older:main~2}'],
+    haves: ['older:main'],
   }),
   v2({
     name: 'wants of a tree and a blob',
@@ -206,6 +221,7 @@ export const rawOperations: readonly Operation[] = [
   }),
   v2({
     name: 'a want that does not exist',
+    needsUpstream: 'only upstream can say that it has no such object',
     capabilities: ['no-progress'],
     wants: [],
     extra: ['want 1234567890123456789012345678901234567890'],
