@@ -1,9 +1,8 @@
 /** One upstream and one hotpack in front of it, as most tests want them, and what they do to both. */
-import { join } from 'node:path';
-import { git, gitSync, temporaryFolder } from '../support/git.ts';
+import { git, gitSync } from '../support/git.ts';
 import { startHotpack, type Hotpack } from '../support/hotpack.ts';
 import { body, DELIMITER, FLUSH } from '../support/pkt-lines.ts';
-import { postUploadPack, readFetchAnswer, type RawAnswer, type RawRequest } from '../support/raw-client.ts';
+import { getRefs, postUploadPack, readFetchAnswer, type RawAnswer, type RawRequest } from '../support/raw-client.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
 
 export interface House {
@@ -40,17 +39,34 @@ export function tipsOf(folder: string, prefixes: readonly string[] = []): string
   return [...new Set(out.split('\n').filter((oid) => oid !== ''))];
 }
 
-/** Clones everything through hotpack and waits until the mirror holds every tip that upstream has. */
+/** Asks for everything through hotpack, as `clone --mirror` does, and waits until the mirror holds every tip that upstream has. */
 export async function fillMirror(
   house: Pick<House, 'upstream' | 'hotpack'>,
   repository: string,
   authorization?: string,
 ): Promise<void> {
   const wanted = tipsOf(house.upstream.folder(repository));
-  const config = authorization === undefined ? [] : [`http.extraHeader=Authorization: ${authorization}`];
-  const target = join(temporaryFolder('fill'), 'fill.git');
-  await git(['clone', '-q', '--mirror', house.hotpack.repository(repository), target], { config });
-  if (wanted.length > 0) await house.hotpack.mirrorHolds(repository, wanted);
+  const url = house.hotpack.repository(repository);
+  const options = authorization === undefined ? {} : { headers: { authorization } };
+  const head = ['agent=raw/1', 'object-format=sha1', DELIMITER];
+  const refs = ['command=ls-refs', ...head, 'peel', 'symrefs', 'unborn', 'ref-prefix refs/', 'ref-prefix HEAD', FLUSH];
+  const fetch = [
+    'command=fetch',
+    ...head,
+    'thin-pack',
+    'no-progress',
+    'ofs-delta',
+    ...wanted.map((oid) => `want ${oid}`),
+    'done',
+    FLUSH,
+  ];
+  await getRefs(url, 2, options);
+  await postUploadPack(url, 2, body(refs), options);
+  if (wanted.length === 0) return;
+  const answer = await postUploadPack(url, 2, body(fetch), options);
+  if (answer.status !== 200 || !answer.complete)
+    throw new Error(`the fill of ${repository} was answered with ${answer.status}`);
+  await house.hotpack.mirrorHolds(repository, wanted);
 }
 
 /** A fetch over v2 by hash, byte by byte. */
