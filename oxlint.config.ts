@@ -111,6 +111,9 @@ const config: OxlintConfig = defineConfig({
     'typescript/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
     'typescript/consistent-type-imports': 'error',
     'typescript/no-non-null-assertion': 'off',
+    // A cell that cannot run is a named skip; generated cases choose what to expect.
+    'vitest/no-disabled-tests': 'off',
+    'vitest/no-conditional-expect': 'off',
   },
   overrides: [
     restrictImports(['src/*.ts'], [NO_CHILD_PROCESS, NO_BARE_BUILTIN, NO_WAY_OUT, ONLY_PORTABLE]),
