@@ -112,6 +112,7 @@ const config: OxlintConfig = defineConfig({
     'typescript/consistent-type-imports': 'error',
     'typescript/no-non-null-assertion': 'off',
     // A cell that cannot run is a named skip; generated cases choose what to expect.
+    'vitest/valid-expect': ['error', { maxArgs: 2 }],
     'vitest/no-disabled-tests': 'off',
     'vitest/no-conditional-expect': 'off',
   },
