@@ -2,6 +2,9 @@ import { defineConfig, type Options } from 'tsup';
 
 const common: Options = { format: ['esm'], splitting: false, sourcemap: false, dts: false, silent: true };
 
+/** Packages in CommonJS ask for Node's own modules by `require`, which modules have not. */
+const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
+
 /** Self-contained, so that it starts from any working directory and with nothing installed beside it. */
 const node: Options = {
   ...common,
@@ -14,6 +17,7 @@ const node: Options = {
   platform: 'node',
   target: 'node22',
   noExternal: [/^(?!node:)/],
+  banner: { js: REQUIRE },
 };
 
 /** `conditions` choose the runtime's own entry of h3 and srvx. */
@@ -33,10 +37,15 @@ function edge(name: string, conditions: readonly string[]): Options {
   };
 }
 
-const config: ReturnType<typeof defineConfig> = defineConfig([
-  node,
-  edge('cloudflare', ['workerd', 'worker']),
-  edge('deno', ['deno']),
-]);
+/** Deno has what ioredis asks Node for, by the names that it asks for. */
+const BUILTINS = 'assert|buffer|crypto|dns|events|fs|net|os|path|stream|string_decoder|tls|tty|url|util';
+const deno: Options = {
+  ...edge('deno', ['deno']),
+  noExternal: [new RegExp(`^(?!node:|(?:${BUILTINS})$)`)],
+  external: [/^node:/, new RegExp(`^(?:${BUILTINS})$`)],
+  banner: { js: REQUIRE },
+};
+
+const config: ReturnType<typeof defineConfig> = defineConfig([node, edge('cloudflare', ['workerd', 'worker']), deno]);
 
 export default config;

@@ -4,6 +4,7 @@ import { serve } from 'h3/cloudflare';
 import { createApp } from '../src/app.ts';
 import { resolveConfig } from '../src/config.ts';
 import { createMemoryStorage } from '../src/storage/drivers/memory.ts';
+import { createKv } from '../src/storage/kv/driver-kv.ts';
 import { warnUnknownSettings } from './unknown-settings.ts';
 
 type Server = ReturnType<typeof serve>;
@@ -15,9 +16,10 @@ function createServer(): Server {
   const log = (line: string): void => console.log(line);
   warnUnknownSettings(warnings, config, log);
   const storage = createMemoryStorage();
+  const kv = createKv(storage, { base: 'kv', ownsDriver: false });
   const runtimeFetch: typeof fetch = (input, init) => fetch(input, init);
   const app = createApp(
-    { kind: 'cloudflare', storage, threads: undefined, fetch: runtimeFetch, now: Date.now, log },
+    { kind: 'cloudflare', storage, kv, threads: undefined, fetch: runtimeFetch, now: Date.now, log },
     config,
   );
   return serve(app.h3, { manual: true });

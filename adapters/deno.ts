@@ -4,6 +4,7 @@ import { createApp } from '../src/app.ts';
 import { resolveConfig } from '../src/config.ts';
 import { openFsStorage } from '../src/storage/drivers/fs.ts';
 import { createMemoryStorage } from '../src/storage/drivers/memory.ts';
+import { openKv } from './open-kv.ts';
 import { warnUnknownSettings } from './unknown-settings.ts';
 
 declare const Deno: {
@@ -19,8 +20,9 @@ const { config, warnings } = readConfig();
 warnUnknownSettings(warnings, config, log);
 const { storage: spec, host: hostname, port } = config;
 const storage = spec.kind === 'fs' ? await openFsStorage({ folder: spec.folder }) : createMemoryStorage();
+const kv = await openKv(config.kv, async () => storage);
 const app = createApp(
-  { kind: 'deno', storage, threads: undefined, fetch: globalThis.fetch, now: Date.now, log },
+  { kind: 'deno', storage, kv, threads: undefined, fetch: globalThis.fetch, now: Date.now, log },
   config,
 );
 const server = serve(app.h3, { hostname, port, silent: true, gracefulShutdown: false });
@@ -40,6 +42,8 @@ async function stop(): Promise<void> {
   const signal = AbortSignal.timeout(config.shutdownTimeoutMs);
   const late = new Promise((resolve) => signal.addEventListener('abort', resolve));
   await Promise.all([app.stop(signal), Promise.race([server.close(), late])]);
+  await app.close();
+  await kv.close();
   await storage.close();
 }
 

@@ -10,6 +10,7 @@ import { openFsStorage } from '../src/storage/drivers/fs.ts';
 import { createMemoryStorage } from '../src/storage/drivers/memory.ts';
 import { EXIT_WRONG_SETTING, exitOnSignal, fail } from './node-process.ts';
 import { closeServer } from './node-server.ts';
+import { openKv } from './open-kv.ts';
 import { createNodeFetch } from './node-fetch.ts';
 import { createPackThreads } from './pack-threads.ts';
 import { warnUnknownSettings } from './unknown-settings.ts';
@@ -21,6 +22,7 @@ const { config, warnings } = readConfig();
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
 warnUnknownSettings(warnings, config, log);
 const storage = await openStorage(config.storage).catch(fail);
+const kv = await openKv(config.kv, async () => storage).catch(fail);
 const threads =
   config.storage.kind === 'fs'
     ? createPackThreads({
@@ -29,7 +31,7 @@ const threads =
         threads: THREADS,
       })
     : undefined;
-const app = createApp({ kind: 'node', storage, threads, fetch: createNodeFetch(), now: Date.now, log }, config, {
+const app = createApp({ kind: 'node', storage, kv, threads, fetch: createNodeFetch(), now: Date.now, log }, config, {
   writeChallenges,
 });
 const { host: hostname, port } = config;
@@ -41,7 +43,9 @@ await app.start();
 exitOnSignal(async () => {
   const signal = AbortSignal.timeout(config.shutdownTimeoutMs);
   await Promise.all([app.stop(signal), closeServer(server.node?.server as Server, signal)]);
+  await app.close();
   await threads?.close();
+  await kv.close();
   await storage.close();
 });
 process.stdout.write(`hotpack listening on ${server.url?.replace(/\/$/, '')}\n`);

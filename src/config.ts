@@ -9,11 +9,14 @@ import {
   describeValue,
   duration,
   host,
+  kvSpec,
   oneOf,
   port,
   storageSpec,
+  token,
   tokenList,
   upstreamList,
+  type KvSpec,
   type StorageSpec,
   type UpstreamEntry,
   type ValueSchema,
@@ -30,6 +33,7 @@ interface Settings {
   readonly upstreams: readonly UpstreamEntry[];
   readonly upstreamTokens: ReadonlyMap<string, string>;
   readonly storage: StorageSpec;
+  readonly kv: KvSpec;
   readonly refCheckIntervalMs: number;
   readonly fetchTimeoutMs: number;
   readonly cloneTimeoutMs: number;
@@ -40,6 +44,10 @@ interface Settings {
   readonly packCacheBytes: number;
   readonly memoryBytes: number;
   readonly maxRequestBytes: number;
+  readonly kvFlushIntervalMs: number;
+  readonly cloneRetentionMs: number;
+  /** Empty: none. */
+  readonly adminToken: string;
   readonly shutdownTimeoutMs: number;
   readonly logLevel: LogLevel;
 }
@@ -90,6 +98,13 @@ export const SETTINGS: { readonly [K in keyof Settings]: Setting<Settings[K]> } 
     edgeDefault: 'memory:',
     value: storageSpec(),
     meaning: 'where mirrors and stored answers are kept; a folder is relative to the working directory',
+  },
+  kv: {
+    env: 'HOTPACK_KV',
+    default: '',
+    value: kvSpec(),
+    secret: true,
+    meaning: 'where counters are kept; instances that share it share them. Not set: inside the store, in `DIR/kv`',
   },
   refCheckIntervalMs: {
     env: 'HOTPACK_REF_CHECK_INTERVAL',
@@ -152,6 +167,26 @@ export const SETTINGS: { readonly [K in keyof Settings]: Setting<Settings[K]> } 
     value: byteSize(1024),
     meaning: 'the longest request of a fetching client, decoded; pushes pass through and are not counted',
   },
+  kvFlushIntervalMs: {
+    env: 'HOTPACK_KV_FLUSH_INTERVAL',
+    default: '5s',
+    value: duration({ positive: true }),
+    meaning: 'how often counters are written: what a killed process loses',
+  },
+  cloneRetentionMs: {
+    env: 'HOTPACK_CLONE_RETENTION',
+    default: '90d',
+    value: duration({ positive: true, calendar: true }),
+    meaning: 'how long counters are kept, in days begun',
+  },
+  adminToken: {
+    env: 'HOTPACK_ADMIN_TOKEN',
+    default: '',
+    value: token(),
+    secret: true,
+    meaning:
+      'the bearer token of `/api`; not set, `/api` answers only those who ask from the same machine, by a loopback name, and not through a proxy',
+  },
   shutdownTimeoutMs: {
     env: 'HOTPACK_SHUTDOWN_TIMEOUT',
     default: '30s',
@@ -185,11 +220,14 @@ export function resolveConfig(
       `${tokenSetting.env}: names an upstream that ${upstreamSetting.env} does not list`,
     );
   }
+  const kv = read(SETTINGS.kv);
+  const adminToken = read(SETTINGS.adminToken);
   const config: Config = {
     host: read(SETTINGS.host),
     port: read(SETTINGS.port),
     upstreams: new Map(entries.map((entry) => [entry.name, upstreamConfig(entry, tokens.get(entry.name))])),
     storage: read(SETTINGS.storage),
+    kv,
     refCheckIntervalMs: read(SETTINGS.refCheckIntervalMs),
     fetchTimeoutMs: read(SETTINGS.fetchTimeoutMs),
     cloneTimeoutMs: read(SETTINGS.cloneTimeoutMs),
@@ -200,9 +238,14 @@ export function resolveConfig(
     packCacheBytes: read(SETTINGS.packCacheBytes),
     memoryBytes: read(SETTINGS.memoryBytes),
     maxRequestBytes: read(SETTINGS.maxRequestBytes),
+    kvFlushIntervalMs: read(SETTINGS.kvFlushIntervalMs),
+    cloneRetentionMs: read(SETTINGS.cloneRetentionMs),
+    adminToken,
     shutdownTimeoutMs: read(SETTINGS.shutdownTimeoutMs),
     logLevel: read(SETTINGS.logLevel),
-    secrets: [...tokens.values()].flatMap(secretParts),
+    secrets: [...[...tokens.values()].flatMap(secretParts), ...urlSecrets(kv), adminToken].filter(
+      (text) => text !== '',
+    ),
   };
   const known = new Set(Object.values(SETTINGS).map((setting) => setting.env));
   const warnings = Object.keys(env).filter((name) => name.startsWith('HOTPACK_') && !known.has(name));
@@ -231,6 +274,20 @@ function upstreamConfig(entry: UpstreamEntry, token: string | undefined): Upstre
     ignoresCase: IGNORE_CASE.includes(entry.name),
     ...(token === undefined ? {} : { token: credentialOfToken(token) }),
   };
+}
+
+/** As it stands in the URL, and as it is sent. */
+function urlSecrets(kv: KvSpec): string[] {
+  const password = kv.kind === 'redis' ? new URL(kv.url).password : '';
+  return [password, unescaped(password)];
+}
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** The token alone and as the pair that Basic credentials are made of. */

@@ -5,12 +5,15 @@
 import type { H3 } from 'h3';
 import type { PackThreads } from './mirror/tasks.ts';
 import type { Storage } from './storage/contract.ts';
+import type { Kv } from './storage/kv/contract.ts';
 import type { LogSink } from './telemetry/logger.ts';
 
 export interface Platform {
   readonly kind: 'node' | 'cloudflare' | 'deno';
   /** Open and ready to use. The adapter closes it after `App.stop`. */
   readonly storage: Storage;
+  /** For counters. The adapter closes it after `App.close`. */
+  readonly kv: Kv;
   /** Absent where pack work runs in place: no threads, or a storage that only one thread can see. */
   readonly threads: PackThreads | undefined;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
@@ -30,4 +33,6 @@ export interface App {
    * jobs have ended; when `signal` fires they are aborted, and it resolves once they have let go.
    */
   stop(signal: AbortSignal): Promise<void>;
+  /** Called once after `stop`, when nothing is answered any more: writes what was counted. Takes seconds at most. */
+  close(): Promise<void>;
 }

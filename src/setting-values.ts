@@ -17,15 +17,18 @@ const UNIT_BYTES: Readonly<Record<string, number>> = {
 };
 /** The longest that a timer of any runtime can wait: 2^31 − 1 ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
+const MAX_CALENDAR_MS = 3660 * 86_400e3;
 
 /** What a schema takes, in words. */
 export function describeValue(schema: v.GenericSchema<string, unknown>): string {
   return v.getDescription(schema) ?? 'a value';
 }
 
-/** Milliseconds. `0` is taken unless `positive`. */
-export function duration(options: { readonly positive?: boolean } = {}): ValueSchema<number> {
-  const positive = options.positive === true;
+/** Milliseconds. `0` is taken unless `positive`. `calendar`: compared with dates, never waited for. */
+export function duration(
+  options: { readonly positive?: boolean; readonly calendar?: boolean } = {},
+): ValueSchema<number> {
+  const { positive = false, calendar = false } = options;
   return v.pipe(
     v.string(),
     v.regex(/^(\d+(ms|s|m|h|d)|0)$/),
@@ -34,8 +37,10 @@ export function duration(options: { readonly positive?: boolean } = {}): ValueSc
       return Number(digits) * (UNIT_MS[unit] ?? 0);
     }),
     v.minValue(positive ? 1 : 0),
-    v.maxValue(MAX_TIMER_MS),
-    v.description(`a duration such as 250ms, 10s, 5m, 1h or 14d${positive ? ' above 0' : ', or 0'}, at most 24d`),
+    v.maxValue(calendar ? MAX_CALENDAR_MS : MAX_TIMER_MS),
+    v.description(
+      `a duration such as 250ms, 10s, 5m, 1h or 14d${positive ? ' above 0' : ', or 0'}, at most ${calendar ? 3660 : 24}d`,
+    ),
   );
 }
 
@@ -84,6 +89,28 @@ export function storageSpec(): ValueSchema<StorageSpec> {
     ),
     v.description('fs:DIR or memory:'),
   );
+}
+
+/** Where small values are kept; `store`: beside everything else. */
+export type KvSpec = StorageSpec | { readonly kind: 'store' } | { readonly kind: 'redis'; readonly url: string };
+
+export function kvSpec(): ValueSchema<KvSpec> {
+  return v.pipe(
+    v.string(),
+    v.regex(/^(|fs:.+|memory:|rediss?:\/\/.+)$/s),
+    v.transform((text): KvSpec => {
+      if (text === '') return { kind: 'store' };
+      if (text === 'memory:') return { kind: 'memory' };
+      return text.startsWith('fs:') ? { kind: 'fs', folder: text.slice(3) } : { kind: 'redis', url: text };
+    }),
+    v.check((spec) => spec.kind !== 'redis' || URL.canParse(spec.url)),
+    v.description('fs:DIR, memory:, redis://HOST[:PORT][/DATABASE] or rediss://…'),
+  );
+}
+
+/** A secret that travels in a header. */
+export function token(): ValueSchema<string> {
+  return v.pipe(v.string(), v.regex(/^(|[!-~]{8,})$/), v.description('8 characters or more, without spaces'));
 }
 
 /** One upstream of the list: its name and its base URL without a trailing slash. */

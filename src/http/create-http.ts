@@ -5,19 +5,22 @@
 import { H3, type H3Event } from 'h3';
 import { createDeadline } from '../bytes/abort.ts';
 import { isHotpackError } from '../bytes/error.ts';
+import type { Popularity } from '../popularity/contract.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { PROMETHEUS_CONTENT_TYPE } from '../telemetry/registry.ts';
 import { errorResponse, textResponse } from './answer-response.ts';
+import { addApi, type ApiDeps } from './api/api.ts';
 import { handleGit, type GitDeps } from './git-handler.ts';
 import { shieldedBody } from './shielded-body.ts';
 import { observe, type Observation, type Observer } from './observe.ts';
 
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: 'storage' | 'draining' };
 
-export interface HttpDeps extends GitDeps {
+export interface HttpDeps extends GitDeps, ApiDeps {
   readonly metrics: Metrics;
   readonly logger: Logger;
+  readonly popularity: Popularity;
   /** Whether requests can be answered. Must not reject. */
   readonly readiness: () => Promise<Readiness>;
   /** Fires when the process will not wait for its requests any longer. */
@@ -32,8 +35,8 @@ export interface HttpDeps extends GitDeps {
 }
 
 export function createHttp(deps: HttpDeps): H3 {
-  const { metrics, logger, now } = deps;
-  const observer: Observer = { now, metrics, logger, wrapBodies: deps.wrapBodies ?? true };
+  const { metrics, logger, now, popularity } = deps;
+  const observer: Observer = { now, metrics, logger, popularity, wrapBodies: deps.wrapBodies ?? true };
   // Paths that are no percent-encoding are refused by their own handler, in text.
   const app = new H3({ allowMalformedURL: true, silent: true });
 
@@ -92,6 +95,7 @@ export function createHttp(deps: HttpDeps): H3 {
   for (const path of ['/_liveness', '/_readiness', '/metrics']) {
     app.all(path, () => textResponse(405, 'this path takes GET, HEAD', { allow: 'GET, HEAD' }));
   }
+  addApi(app, deps);
   app.all('/**', () => textResponse(404, 'there is nothing here; repositories are at /git/<upstream>/<path>'));
   return app;
 }

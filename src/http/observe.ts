@@ -3,6 +3,7 @@
  * Logged are names and numbers; never a query, a field or a body.
  */
 import { reasonPhrase } from './reason-phrase.ts';
+import type { PopularityCounters } from '../popularity/contract.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { AnswerSource, Metrics, RequestKind } from '../telemetry/metrics.ts';
 
@@ -18,13 +19,14 @@ export interface Observer {
   readonly now: () => number;
   readonly metrics: Pick<Metrics, 'requests' | 'requestSeconds' | 'servedBytes'>;
   readonly logger: Logger;
+  readonly popularity: Pick<PopularityCounters, 'countAnswer'>;
   /** False where a wrapped body would lose what the runtime knows of it (its length, on Workers). */
   readonly wrapBodies: boolean;
 }
 
 /** The same answer, observed, with a reason phrase where it had none. `ended` is called once. */
 export function observe(observer: Observer, observation: Observation, response: Response, ended: () => void): Response {
-  const { now, metrics, logger } = observer;
+  const { now, metrics, logger, popularity } = observer;
   const source = sourceOf(response.headers.get('x-hotpack-source'));
   const finish = (bytes: number, end: 'ended' | 'left' | 'broke'): void => {
     const ms = now() - observation.startedAtMs;
@@ -32,6 +34,11 @@ export function observe(observer: Observer, observation: Observation, response: 
     metrics.requests.add({ kind, source });
     metrics.requestSeconds.observe({ kind, source }, ms / 1000);
     if (bytes > 0) metrics.servedBytes.add({ source }, bytes);
+    // What upstream alone answers (pushes, LFS, unknown paths) proves no repository.
+    const isReading = kind === 'info-refs' || kind === 'ls-refs' || kind === 'fetch';
+    if (isReading && repo !== undefined && source !== 'none' && response.status === 200) {
+      popularity.countAnswer(repo, source, bytes);
+    }
     logger.debug('request', {
       kind,
       method,

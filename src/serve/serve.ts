@@ -3,6 +3,7 @@ import { parseV0Fetch } from '../protocol/fetch/v0-request.ts';
 import { parseV2Command } from '../protocol/v2-command.ts';
 import { advertise } from './advertise.ts';
 import type { Serve, ServeContext } from './contract.ts';
+import { counted } from './count-fetch.ts';
 import { answerFetch } from './fetch.ts';
 import { answerLsRefs } from './ls-refs.ts';
 import { forwardRaw } from './pass-through.ts';
@@ -28,7 +29,8 @@ export function createServe(services: ServeServices): Serve {
       const one = await serving(context);
       if (context.protocol !== 2) {
         const parsed = parseV0Fetch(body, context.protocol);
-        return parsed.kind === 'empty' ? uploadPackResponse(null, 'mirror') : answerFetch(one, parsed.request, body);
+        if (parsed.kind === 'empty') return uploadPackResponse(null, 'mirror');
+        return counted(one, parsed.request, await answerFetch(one, parsed.request, body));
       }
       const command = parseV2Command(body);
       switch (command.kind) {
@@ -40,7 +42,7 @@ export function createServe(services: ServeServices): Serve {
           if (command.context.serverOptions.length > 0) return forwardRaw(one, body);
           return answerLsRefs(one, command.request);
         case 'fetch':
-          return answerFetch(one, command.request, body);
+          return counted(one, command.request, await answerFetch(one, command.request, body));
       }
     },
   };

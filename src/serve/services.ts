@@ -3,6 +3,7 @@ import type { SharedAnswers } from '../answers/shared-answers.ts';
 import type { Mirror } from '../mirror/mirror.ts';
 import type { Mirrors } from '../mirror/mirrors.ts';
 import type { Asker } from '../mirror/services.ts';
+import type { PopularityCounters } from '../popularity/contract.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Upstream } from '../upstream/contract.ts';
 import type { ServeContext } from './contract.ts';
@@ -11,6 +12,7 @@ export interface ServeServices {
   readonly mirrors: Mirrors;
   readonly answers: SharedAnswers;
   readonly upstream: Upstream;
+  readonly popularity: PopularityCounters;
   readonly now: () => number;
   readonly logger: Logger;
   /** How long refs outlive an upstream that gives no answer; 0: not at all. */

@@ -9,6 +9,7 @@ export type EventName =
   // requests
   | 'request'
   | 'request_failed'
+  | 'api_failed'
   // access
   | 'access_denied'
   // upstream
@@ -25,6 +26,10 @@ export type EventName =
   // stored answers
   | 'answer_stored'
   | 'answer_failed'
+  // counters
+  | 'counts_failed'
+  | 'counts_recovered'
+  | 'counts_odd'
   // background
   | 'job_failed'
   | 'thread_lost'

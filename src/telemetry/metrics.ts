@@ -22,6 +22,9 @@ export interface Metrics {
   readonly storedBytes: Gauge<{ what: StoredKind }>;
   readonly jobs: Gauge<{ state: JobState }>;
   readonly access: Counter<{ decision: AccessDecision }>;
+  readonly clones: Counter<NoLabels>;
+  /** What the histogram has lost since the key-value store took nothing for too long. */
+  readonly countsDropped: Counter<NoLabels>;
   /** `collect` is called before every `render`, to set gauges that would cost something to keep up to date. */
   onCollect(collect: () => void | Promise<void>): void;
   /** Prometheus' text format. */
@@ -71,6 +74,16 @@ export function createMetrics(): Metrics {
       name: 'hotpack_access_total',
       help: 'Access decisions.',
       labels: ['decision'],
+    }),
+    clones: registry.counter({
+      name: 'hotpack_clones_total',
+      help: 'Clones answered, shallow and partial ones included.',
+      labels: [],
+    }),
+    countsDropped: registry.counter({
+      name: 'hotpack_counts_dropped_total',
+      help: 'Counts that never reached the histogram, for want of memory while the key-value store failed.',
+      labels: [],
     }),
     onCollect(collect) {
       collectors.push(collect);

@@ -5,8 +5,11 @@ import { afterEach, expect, test } from 'vitest';
 import { createAccess } from '../../../src/access/gate.ts';
 import { HotpackError, type ErrorCode } from '../../../src/bytes/error.ts';
 import { createHttp, type HttpDeps } from '../../../src/http/create-http.ts';
+import { createPopularity } from '../../../src/popularity/popularity.ts';
 import { createProxy } from '../../../src/proxy/forward.ts';
 import type { Serve, ServeContext } from '../../../src/serve/contract.ts';
+import { createMemoryStorage } from '../../../src/storage/drivers/memory.ts';
+import { createKv } from '../../../src/storage/kv/driver-kv.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createWorld, gitAnswer, type World } from '../upstream/support.ts';
 
@@ -57,6 +60,12 @@ async function open(serve: Partial<Serve> = {}, overrides: Partial<HttpDeps> = {
       ...serve,
     },
     readiness: () => Promise.resolve({ ready: true }),
+    popularity: createPopularity(
+      { kv: createKv(createMemoryStorage()), instance: 'i00000001', now, logger, metrics },
+      { flushIntervalMs: 5_000, retentionMs: 90 * 86_400_000 },
+    ),
+    adminToken: undefined,
+    peerOf: (event) => event.req.ip,
     writeChallenges: (event, challenges) =>
       void event.runtime?.node?.res?.setHeader('www-authenticate', [...challenges]),
     ...overrides,
@@ -85,7 +94,6 @@ test.each([
   ['GET', '/git/up/a%zz/info/refs', 400],
   ['GET', '/git/nowhere/a/info/refs', 404],
   ['GET', '/', 404],
-  ['GET', '/api/v1/repos', 404],
   ['POST', '/git/up/a/b/info/refs', 405],
   ['GET', '/git/up/a/b/git-upload-pack', 405],
   ['GET', '/git/up/a/b/git-receive-pack', 405],

@@ -1,0 +1,82 @@
+/** `/api/**`: JSON for those who run hotpack. */
+import type { H3, H3Event } from 'h3';
+import { createDeadline } from '../../bytes/abort.ts';
+import { isHotpackError } from '../../bytes/error.ts';
+import type { Popularity } from '../../popularity/contract.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { decideApiAccess } from './api-access.ts';
+import { answerTop } from './top.ts';
+
+export interface ApiDeps {
+  readonly popularity: Popularity;
+  readonly logger: Logger;
+  /** Fires when the process will not wait for its requests any longer. */
+  readonly signal?: AbortSignal;
+  /** Absent: `/api` is for the same machine alone. */
+  readonly adminToken: string | undefined;
+  /** Who sent the request, by the connection and not by what the request says; undefined where that is not known. */
+  readonly peerOf: (event: H3Event) => string | undefined;
+}
+
+/** What a route answers: JSON, or an error that names what was wrong. */
+export type ApiAnswer =
+  | { readonly kind: 'json'; readonly value: unknown }
+  | { readonly kind: 'error'; readonly status: number; readonly code: string; readonly message: string };
+
+type Route = (deps: ApiDeps, query: URLSearchParams, signal: AbortSignal) => Promise<ApiAnswer>;
+
+const ROUTES: Readonly<Record<string, Route>> = {
+  '/api/v1/repos/top': answerTop,
+};
+/** An answer is made of a few reads; whoever asks has something else to do. */
+const ANSWER_MS = 30_000;
+
+export function addApi(app: H3, deps: ApiDeps): void {
+  const handle = (event: H3Event): Promise<Response> => answerApi(deps, event);
+  app.all('/api', handle);
+  app.all('/api/**', handle);
+}
+
+async function answerApi(deps: ApiDeps, event: H3Event): Promise<Response> {
+  const { req } = event;
+  await req.body?.cancel();
+  const access = decideApiAccess({ peer: deps.peerOf(event), headers: req.headers }, deps.adminToken);
+  if (access.kind === 'refused') {
+    return errorResponse(access, access.status === 401 ? { 'www-authenticate': 'Bearer' } : {});
+  }
+  const url = new URL(req.url);
+  const route = Object.hasOwn(ROUTES, url.pathname) ? ROUTES[url.pathname] : undefined;
+  if (route === undefined) return errorResponse({ status: 404, code: 'not_found', message: 'there is nothing here' });
+  if (req.method !== 'GET' && req.method !== 'HEAD') {
+    const wrong = { status: 405, code: 'method_not_allowed', message: 'this path takes GET, HEAD' };
+    return errorResponse(wrong, { allow: 'GET, HEAD' });
+  }
+  const deadline = createDeadline({
+    parents: [req.signal, deps.signal],
+    timeoutMs: ANSWER_MS,
+    operation: 'the answer',
+  });
+  try {
+    const answer = await route(deps, url.searchParams, deadline.signal);
+    if (answer.kind === 'error') return errorResponse(answer);
+    return Response.json(answer.value, { headers: { 'cache-control': 'no-store' } });
+  } catch (error) {
+    if (!isHotpackError(error, 'aborted')) deps.logger.warn('api_failed', { path: url.pathname, error });
+    const isKnown = isHotpackError(error) && ['storage_unavailable', 'timeout', 'aborted'].includes(error.code);
+    return errorResponse(
+      isKnown
+        ? { status: 503, code: error.code, message: 'the key-value store gives no answer' }
+        : { status: 500, code: 'internal', message: 'hotpack failed; its log says why' },
+    );
+  } finally {
+    deadline.dispose();
+  }
+}
+
+function errorResponse(
+  error: { readonly status: number; readonly code: string; readonly message: string },
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const { status, code, message } = error;
+  return Response.json({ error: { code, message } }, { status, headers: { 'cache-control': 'no-store', ...headers } });
+}

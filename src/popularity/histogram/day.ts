@@ -1,0 +1,28 @@
+/** Days of UTC, as `2026-11-22`: in order as text. */
+export type Day = string;
+
+const DAY_MS = 86_400_000;
+
+export function dayOf(ms: number): Day {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
+export function addDays(day: Day, days: number): Day {
+  return dayOf(startOfDayMs(day) + days * DAY_MS);
+}
+
+export function startOfDayMs(day: Day): number {
+  return Date.parse(`${day}T00:00:00Z`);
+}
+
+/** The first millisecond that is not in it. */
+export function endOfDayMs(day: Day): number {
+  return startOfDayMs(day) + DAY_MS;
+}
+
+/** True for a day of the calendar from 1970 to 9999. */
+export function isDay(text: string): boolean {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;
+  const ms = startOfDayMs(text);
+  return ms >= 0 && dayOf(ms) === text;
+}

@@ -1,0 +1,106 @@
+/**
+ * Reads counts and nothing else: a list, then one `get` for each record and shard that it shows. What is asked for and is not
+ * there stays so.
+ *
+ * A key that was listed and is gone was tidied into a record, written long before, that this list did not show yet: then
+ * the day is listed again and what is new is read too. All that was read counts; merging makes nothing double.
+ */
+import type { Kv } from '../../storage/kv/contract.ts';
+import { mergeInto, type CountsByInstance } from './counts.ts';
+import { addDays, type Day } from './day.ts';
+import { parseRecord, parseShard } from './encoding.ts';
+import { dayPrefix, kindPrefix, parseCountKey, type CountKind } from './key.ts';
+
+const READS_AT_ONCE = 16;
+const MAX_LISTS = 4;
+
+export interface DayQuestion {
+  readonly kind: CountKind;
+  /** Both included. */
+  readonly from: Day;
+  readonly to: Day;
+  /** Told of a value that is none of ours. */
+  readonly onMalformed: (key: string) => void;
+}
+
+export interface DayCounts {
+  readonly day: Day;
+  readonly counts: CountsByInstance;
+}
+
+/** Day by day, in order, so that no more than one is in memory. Days of which nothing is known come with no counts. */
+export async function* readDays(kv: Kv, question: DayQuestion, signal?: AbortSignal): AsyncGenerator<DayCounts> {
+  const { kind, from, to } = question;
+  const keysOfDay = new Map<Day, string[]>();
+  for await (const key of kv.list(kindPrefix(kind), signal)) {
+    const parsed = parseCountKey(key);
+    if (parsed === undefined || parsed.day < from || parsed.day > to) continue;
+    const keys = keysOfDay.get(parsed.day);
+    if (keys === undefined) keysOfDay.set(parsed.day, [key]);
+    else keys.push(key);
+  }
+  for (let day = from; day <= to; day = addDays(day, 1)) {
+    // oxlint-disable-next-line no-await-in-loop -- a day at a time bounds the memory
+    const counts = await readDay(kv, { ...question, day, keys: keysOfDay.get(day) ?? [] }, signal);
+    yield { day, counts };
+  }
+}
+
+async function readDay(
+  kv: Kv,
+  question: Pick<DayQuestion, 'kind' | 'onMalformed'> & { readonly day: Day; readonly keys: readonly string[] },
+  signal: AbortSignal | undefined,
+): Promise<CountsByInstance> {
+  const counts: CountsByInstance = new Map();
+  const seen = new Set<string>();
+  let keys = question.keys;
+  for (let lists = 1; keys.length > 0; lists++) {
+    let isComplete = true;
+    for (const { key, value } of await readKeys(kv, keys, signal)) {
+      seen.add(key);
+      if (value.kind === 'absent') isComplete = false;
+      else if (value.kind === 'malformed') question.onMalformed(key);
+      else for (const [instance, one] of value.counts) mergeInto(counts, instance, one);
+    }
+    if (isComplete || lists === MAX_LISTS) break;
+    const listed: string[] = [];
+    for await (const key of kv.list(dayPrefix(question.kind, question.day), signal)) {
+      if (!seen.has(key) && parseCountKey(key) !== undefined) listed.push(key);
+    }
+    keys = listed;
+  }
+  return counts;
+}
+
+export type CountValue =
+  | { readonly kind: 'found'; readonly counts: CountsByInstance }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'malformed' };
+
+/** Every key must be one that `parseCountKey` knows. */
+export async function readKeys(
+  kv: Kv,
+  keys: readonly string[],
+  signal?: AbortSignal,
+): Promise<{ readonly key: string; readonly value: CountValue }[]> {
+  const values: { readonly key: string; readonly value: CountValue }[] = [];
+  for (let at = 0; at < keys.length; at += READS_AT_ONCE) {
+    const some = keys.slice(at, at + READS_AT_ONCE);
+    // oxlint-disable-next-line no-await-in-loop -- no more than so many at once
+    values.push(...(await Promise.all(some.map(async (key) => ({ key, value: await readKey(kv, key, signal) })))));
+  }
+  return values;
+}
+
+async function readKey(kv: Kv, key: string, signal: AbortSignal | undefined): Promise<CountValue> {
+  const value = await kv.get(key, signal);
+  if (value.kind === 'absent') return value;
+  const parsed = parseCountKey(key);
+  const counts = parsed?.type === 'record' ? parseRecord(value.text) : shardCounts(parsed?.instance, value.text);
+  return counts === undefined ? { kind: 'malformed' } : { kind: 'found', counts };
+}
+
+function shardCounts(instance: string | undefined, text: string): CountsByInstance | undefined {
+  const counts = instance === undefined ? undefined : parseShard(text);
+  return counts === undefined ? undefined : new Map([[instance as string, counts]]);
+}

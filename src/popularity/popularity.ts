@@ -1,0 +1,173 @@
+/**
+ * Counts in memory, writes every `flushIntervalMs`, tidies once a day. Where the key-value store fails, counts wait in memory
+ * up to `MAX_CELLS`; beyond that new ones are dropped and metered, and nothing else notices.
+ *
+ * Memory: about 250 bytes for each repository, day and field that was counted and is not over: at most 50 MB.
+ */
+import type { Kv } from '../storage/kv/contract.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Popularity, Top, TopQuestion, Traffic } from './contract.ts';
+import { addUp, mergeInto, type Counts } from './histogram/counts.ts';
+import { addDays, dayOf, type Day } from './histogram/day.ts';
+import { flushCounts } from './histogram/flush.ts';
+import type { CountKind } from './histogram/key.ts';
+import { OwnCounts } from './histogram/own-counts.ts';
+import { readDays } from './histogram/read.ts';
+import { tidyCounts } from './histogram/tidy.ts';
+import { mayRewrite } from './histogram/windows.ts';
+import { rank, CLONES } from './rank.ts';
+import { answerFields, shapeField, trafficOf } from './traffic.ts';
+
+export interface PopularityDeps {
+  readonly kv: Kv;
+  /** This process alone, and never another one after it: `createInstanceName`. */
+  readonly instance: string;
+  readonly now: () => number;
+  readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'clones' | 'countsDropped'>;
+}
+
+export interface PopularityOptions {
+  readonly flushIntervalMs: number;
+  /** How long counts are kept, in whole days before today. */
+  readonly retentionMs: number;
+  /** Cells in memory. Default: 200,000. */
+  readonly maxCells?: number;
+}
+
+const MAX_CELLS = 200_000;
+const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+/** A store that fails is asked less and less often, down to this. */
+const SLOWEST_FLUSH_MS = MINUTE_MS;
+
+export function createInstanceName(): string {
+  return `i${crypto.randomUUID().replaceAll('-', '').slice(0, 16)}`;
+}
+
+export function createPopularity(deps: PopularityDeps, options: PopularityOptions): Popularity {
+  const { kv, instance, now, logger, metrics } = deps;
+  const keptDays = Math.ceil(options.retentionMs / DAY_MS);
+  const own = new OwnCounts({ maxCells: options.maxCells ?? MAX_CELLS });
+  const ending = new AbortController();
+  let isStarted = false;
+  let failures = 0;
+  let flushTimer: ReturnType<typeof setTimeout> | undefined;
+  let tidyTimer: ReturnType<typeof setTimeout> | undefined;
+  let flushing: Promise<void> | undefined;
+  let tidying: Promise<void> | undefined;
+  let lastFlushMs = now();
+
+  function add(kind: CountKind, repo: string, field: string, count: number): void {
+    if (count > 0 && !own.add({ kind, day: dayOf(now()), repo, field }, count)) metrics.countsDropped.add({});
+  }
+
+  function flush(signal?: AbortSignal): Promise<void> {
+    flushing ??= flushOnce(signal).finally(() => (flushing = undefined));
+    return flushing;
+  }
+
+  async function flushOnce(signal?: AbortSignal): Promise<void> {
+    lastFlushMs = now();
+    const oldest = addDays(dayOf(now()), -keptDays);
+    const dropped = own.dropUnwritten((day) => day < oldest);
+    if (dropped > 0) metrics.countsDropped.add({}, dropped);
+    try {
+      await flushCounts({ kv, own, instance, now }, signal);
+      own.forget((day) => !mayRewrite(day, now()));
+      if (failures > 0) logger.info('counts_recovered', { failures });
+      failures = 0;
+    } catch (error) {
+      if (failures++ === 0) logger.warn('counts_failed', { error });
+    }
+  }
+
+  function flushLater(): void {
+    const wait = failures === 0 ? options.flushIntervalMs : options.flushIntervalMs * 2 ** Math.min(failures, 10);
+    flushTimer = setTimeout(
+      () => void flush(ending.signal).then(() => (ending.signal.aborted ? undefined : flushLater())),
+      Math.max(options.flushIntervalMs, Math.min(wait, SLOWEST_FLUSH_MS)),
+    );
+  }
+
+  function tidyLater(waitMs: number): void {
+    tidyTimer = setTimeout(() => {
+      tidying = tidyCounts(
+        kv,
+        {
+          now,
+          keptDays,
+          onEvent: ({ kind, ...fields }) => logger.warn('counts_odd', { what: kind, ...fields }),
+        },
+        ending.signal,
+      )
+        .catch((error: unknown) => {
+          if (!ending.signal.aborted) logger.warn('counts_failed', { error });
+        })
+        .then(() => (ending.signal.aborted ? undefined : tidyLater(jittered(DAY_MS))));
+    }, waitMs);
+  }
+
+  async function sumOver(kind: CountKind, days: number, signal?: AbortSignal): Promise<Sums> {
+    const to = dayOf(now());
+    const from = addDays(to, 1 - days);
+    const sums: Counts = new Map();
+    const onMalformed = (key: string): void => logger.warn('counts_odd', { what: 'malformed_value', key });
+    for await (const { day, counts } of readDays(kv, { kind, from, to, onMalformed }, signal)) {
+      mergeInto(counts, instance, own.counts(kind, day));
+      addUp(sums, counts);
+    }
+    return { from, to, sums };
+  }
+
+  return {
+    countFetch({ repo, isClone, shape, waitUntil }) {
+      if (isClone) {
+        metrics.clones.add({});
+        add('clones', repo, CLONES, 1);
+      }
+      add('traffic', repo, shapeField(own.fieldsOf('traffic', dayOf(now()), repo), shape), 1);
+      if (!isStarted && waitUntil !== undefined && now() - lastFlushMs >= options.flushIntervalMs) waitUntil(flush());
+    },
+    countAnswer(repo, source, bytes) {
+      const fields = answerFields(source);
+      add('traffic', repo, fields.requests, 1);
+      add('traffic', repo, fields.bytes, bytes);
+    },
+    start() {
+      if (isStarted) return;
+      isStarted = true;
+      flushLater();
+      tidyLater(jittered(5 * MINUTE_MS));
+    },
+    async top({ days, limit }: TopQuestion, signal): Promise<Top> {
+      const { from, to, sums } = await sumOver('clones', days, signal);
+      return { days, from, to, repos: rank(sums, limit) };
+    },
+    async traffic(days, signal): Promise<ReadonlyMap<string, Traffic>> {
+      const { sums } = await sumOver('traffic', days, signal);
+      return new Map([...sums].map(([repo, fields]) => [repo, trafficOf(fields)]));
+    },
+    flush,
+    async stop(signal) {
+      clearTimeout(flushTimer);
+      clearTimeout(tidyTimer);
+      ending.abort();
+      await flushing;
+      await tidying;
+      await flush(signal);
+    },
+  };
+}
+
+interface Sums {
+  readonly from: Day;
+  readonly to: Day;
+  readonly sums: Counts;
+}
+
+/** Between one half and one and a half of it, so that instances that start together do not stay together. */
+function jittered(ms: number): number {
+  return ms * (0.5 + Math.random());
+}
