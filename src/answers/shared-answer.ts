@@ -7,15 +7,25 @@
  * Where the store fails under way (a full disk), those who follow are served on from memory, and then upstream is read
  * no faster than the slowest of them; nobody can join from then on.
  *
- * Memory: `RECENT_BYTES` and one chunk of each follower that lags behind.
+ * Memory: `recentBytes()` while upstream is read, and one chunk of each follower that lags behind.
  */
 import { raceSignal } from '../bytes/abort.ts';
 import { HotpackError } from '../bytes/error.ts';
 import type { StorageWriter } from '../storage/contract.ts';
 import type { PackAnswer, PackHeader } from '../upstream/fetch-pack.ts';
 
-const RECENT_BYTES = 4 * 1024 * 1024;
-const READ_BYTES = 1024 * 1024;
+const READ_BYTES = 256 * 1024;
+
+export interface SharedAnswerParts {
+  readonly answer: PackAnswer;
+  readonly spool: StorageWriter;
+  /** Ends the upstream request behind `answer`. */
+  readonly abort: AbortController;
+  /** How many of the last bytes may be kept in memory, now. */
+  readonly recentBytes: () => number;
+  /** Told once where the store fails. */
+  readonly onSpoolFailed: (error: unknown) => void;
+}
 
 export interface Follower {
   readonly header: PackHeader;
@@ -40,6 +50,7 @@ export class SharedAnswer {
   readonly #answer: PackAnswer;
   readonly #spool: StorageWriter;
   readonly #abort: AbortController;
+  readonly #parts: SharedAnswerParts;
   readonly #readers = new Set<Reader>();
   readonly #listeners = new Set<(text: Uint8Array) => void>();
   #recent: Recent[] = [];
@@ -52,11 +63,11 @@ export class SharedAnswer {
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
   #moved: PromiseWithResolvers<void> = Promise.withResolvers();
 
-  /** `abort` is what ends the upstream request behind `answer`. `onSpoolFailed` is told once where the store fails. */
-  constructor(answer: PackAnswer, spool: StorageWriter, abort: AbortController) {
-    this.#answer = answer;
-    this.#spool = spool;
-    this.#abort = abort;
+  constructor(parts: SharedAnswerParts) {
+    this.#parts = parts;
+    this.#answer = parts.answer;
+    this.#spool = parts.spool;
+    this.#abort = parts.abort;
   }
 
   get bytes(): number {
@@ -77,12 +88,12 @@ export class SharedAnswer {
   }
 
   /** Reads upstream to its end. Called once; resolves when there is nothing more to read, never rejects. */
-  pump(onSpoolFailed: (error: unknown) => void): Promise<void> {
-    this.#pumped = this.#pump(onSpoolFailed);
+  pump(): Promise<void> {
+    this.#pumped = this.#pump();
     return this.#pumped;
   }
 
-  async #pump(onSpoolFailed: (error: unknown) => void): Promise<void> {
+  async #pump(): Promise<void> {
     this.#answer.onProgress((text) => {
       for (const listener of this.#listeners) listener(text);
     });
@@ -91,16 +102,18 @@ export class SharedAnswer {
         if (!this.#spoolFailed) {
           await this.#spool.write(chunk).catch((error: unknown) => {
             this.#spoolFailed = true;
-            onSpoolFailed(error);
+            this.#parts.onSpoolFailed(error);
           });
         }
         this.#append(chunk);
-        while (this.#spoolFailed && this.#recentBytes > RECENT_BYTES && this.#readers.size > 0) {
-          await this.#moved.promise;
+        while (this.#spoolFailed && this.#recentBytes > this.#parts.recentBytes() && this.#readers.size > 0) {
+          await raceSignal(this.#moved.promise, this.#abort.signal);
           this.#dropRead();
         }
       }
       this.#state = 'complete';
+      // What is left to read lies in the store, and nothing more comes that would be read twice.
+      if (!this.#spoolFailed) while (this.#recent.length > 0) this.#dropFirst();
     } catch (error) {
       this.#state = 'failed';
       this.#error = error;
@@ -147,7 +160,7 @@ export class SharedAnswer {
           const chunk =
             recent !== undefined && offset >= recent.offset
               ? this.#recentFrom(offset)
-              : await raceSignal(this.#spool.read(offset, Math.min(READ_BYTES, this.#available - offset)), signal);
+              : await raceSignal(this.#fromSpool(offset), signal);
           reader.offset += chunk.length;
           this.#signalMove();
           yield chunk;
@@ -164,8 +177,15 @@ export class SharedAnswer {
     }
   }
 
+  /** Only what memory no longer holds: the rest may never have reached the store. */
+  #fromSpool(offset: number): Promise<Uint8Array> {
+    const end = this.#recent[0]?.offset ?? this.#available;
+    return this.#spool.read(offset, Math.min(READ_BYTES, end - offset));
+  }
+
   #recentFrom(offset: number): Uint8Array {
-    const found = this.#recent.find((one) => offset < one.offset + one.bytes.length) as Recent;
+    // From the end: who keeps up reads there.
+    const found = this.#recent.findLast((one) => one.offset <= offset) as Recent;
     return offset === found.offset ? found.bytes : found.bytes.subarray(offset - found.offset);
   }
 
@@ -173,7 +193,10 @@ export class SharedAnswer {
     this.#recent.push({ offset: this.#available, bytes: chunk });
     this.#recentBytes += chunk.length;
     this.#available += chunk.length;
-    if (!this.#spoolFailed) while (this.#recentBytes > RECENT_BYTES && this.#recent.length > 1) this.#dropFirst();
+    if (!this.#spoolFailed) {
+      const limit = this.#parts.recentBytes();
+      while (this.#recentBytes > limit && this.#recent.length > 1) this.#dropFirst();
+    }
     this.#signalChange();
   }
 

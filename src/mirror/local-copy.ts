@@ -32,6 +32,8 @@ export interface LocalCopyOptions {
   readonly now: () => number;
   /** The mirror's files do not fit together any more: it is emptied, and filled again when next asked for. */
   readonly onDamage: (error: unknown) => void;
+  /** Told where packs came or went. */
+  readonly onStored?: (() => void) | undefined;
 }
 
 export interface Publication {
@@ -100,6 +102,7 @@ export class LocalCopy {
         return 'stale';
       }
       this.#publishedAtMs = this.#options.now();
+      this.#options.onStored?.();
       await this.#writeLayout();
       if (manifest.packs.length > 0) await this.#reopen(manifest);
       return 'published';
@@ -154,6 +157,7 @@ export class LocalCopy {
       const due = (manifest?.garbage ?? []).filter((one) => nowMs - one.sinceMs >= GARBAGE_KEPT_MS);
       if (due.length === 0) return;
       await this.removePacks(due.map((one) => one.name));
+      this.#options.onStored?.();
       const names = new Set(due.map((one) => one.name));
       await this.#catalog.swap((current) => {
         if (current === undefined) return undefined;

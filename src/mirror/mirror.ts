@@ -51,6 +51,7 @@ export class Mirror {
       repositoryKey: repository.key,
       cacheBytes,
       now,
+      onStored: services.onStored,
       onDamage: (error) => logger.error('mirror_damaged', { repo: repository.name, error }),
     });
     this.#context = { repository, services, copy: this.#copy };

@@ -24,6 +24,8 @@ export interface MirrorServices {
   /** For the blocks and contents that one open mirror keeps. */
   readonly cacheBytes: number;
   readonly refCheckIntervalMs: number;
+  /** Told where packs came or went. */
+  readonly onStored?: () => void;
 }
 
 /** On whose behalf upstream is asked, and what it can do. Lives as long as the work that was asked for. */

@@ -2,6 +2,7 @@
  * The body of an upload-pack answer: the sections, then a pack in the client's framing, progress between its chunks, an error
  * on band 3 where it fails under way. Nothing is read ahead of the client.
  */
+import { abortError } from '../bytes/abort.ts';
 import { HotpackError } from '../bytes/error.ts';
 import type { FetchRequest, SideBand } from '../protocol/fetch-request.ts';
 import { bytesFromText } from '../protocol/pkt-line/text.ts';
@@ -13,6 +14,9 @@ import {
   writeSideBandEnd,
   writeSideBandError,
 } from '../protocol/side-band/frame.ts';
+
+/** Of progress texts that wait for a slow client. */
+const MAX_PROGRESS_BYTES = 64 * 1024;
 
 export interface PackBody {
   /** Everything in front of the pack. */
@@ -34,15 +38,21 @@ export function streamAnswer(request: FetchRequest, body: PackBody, signal: Abor
     signal.removeEventListener('abort', onAbort);
     body.onEnd(error);
   };
-  // A client that left before he read anything never pulls and never cancels.
-  const onAbort = (): void => end();
-  signal.addEventListener('abort', onAbort, { once: true });
   const frames = framesOf(request, body, end);
+  // A client that left may never pull nor cancel: what the frames hold open is closed all the same.
+  const onAbort = (): void => {
+    end();
+    frames.return().catch(() => undefined);
+  };
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         const { done, value } = await frames.next();
         if (done === true) {
+          // Frames that were ended from outside are no answer.
+          if (signal.aborted) throw abortError(signal);
           end();
           controller.close();
         } else {
@@ -82,25 +92,37 @@ async function* framesOf(
   yield writeSideBandEnd(sideBand);
 }
 
+/** Somebody else's progress that this client has not been sent yet; the oldest is dropped where he is slow. */
 class ProgressQueue {
   readonly #texts: Uint8Array[] = [];
-  #arrived: PromiseWithResolvers<void> = Promise.withResolvers();
+  #bytes = 0;
+  #wake: (() => void) | undefined;
 
   constructor(subscribe: PackBody['onProgress']) {
     subscribe?.((text) => {
       this.#texts.push(text.slice());
-      this.#arrived.resolve();
+      this.#bytes += text.length;
+      while (this.#bytes > MAX_PROGRESS_BYTES) this.take();
+      this.#wake?.();
     });
-  }
-
-  get arrived(): Promise<void> {
-    return this.#arrived.promise;
   }
 
   take(): Uint8Array | undefined {
     const text = this.#texts.shift();
-    if (text === undefined) this.#arrived = Promise.withResolvers();
+    this.#bytes -= text?.length ?? 0;
     return text;
+  }
+
+  /** Resolves with the next text that comes, or when `other` settles. Nothing stays attached to this queue. */
+  async arrivedOr(other: Promise<unknown>): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      other.then(
+        () => resolve(),
+        () => resolve(),
+      );
+    });
+    this.#wake = undefined;
   }
 }
 
@@ -119,17 +141,27 @@ async function* withProgress(
   }
   const iterator = chunks[Symbol.asyncIterator]();
   try {
-    let next = iterator.next();
-    while (true) {
-      for (let text = progress.take(); text !== undefined; text = progress.take()) {
-        yield { band: PROGRESS_BAND, bytes: text };
+    let isOver = false;
+    while (!isOver) {
+      let hasCome = false;
+      const next = iterator.next();
+      // Told by the promise itself below; here only that it settled.
+      const settled = next.then(
+        () => (hasCome = true),
+        () => (hasCome = true),
+      );
+      while (true) {
+        for (let text = progress.take(); text !== undefined; text = progress.take()) {
+          yield { band: PROGRESS_BAND, bytes: text };
+        }
+        if (hasCome) break;
+        // oxlint-disable-next-line no-await-in-loop -- one after the other is what a stream is
+        await progress.arrivedOr(settled);
       }
-      // oxlint-disable-next-line no-await-in-loop -- one after the other is what a stream is
-      const came = await Promise.race([next, progress.arrived]);
-      if (came === undefined) continue;
-      if (came.done === true) return;
-      yield { band: PACK_BAND, bytes: came.value };
-      next = iterator.next();
+      // oxlint-disable-next-line no-await-in-loop
+      const came = await next;
+      if (came.done === true) isOver = true;
+      else yield { band: PACK_BAND, bytes: came.value };
     }
   } finally {
     await iterator.return?.();

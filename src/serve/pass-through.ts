@@ -56,7 +56,7 @@ async function passShared(serving: Serving, request: FetchRequest, startsFill: b
       signal,
       purpose: 'pass_through',
     });
-  const joined = await answers.join(key, begin);
+  const joined = await answers.join(key, begin, context.signal);
   if (joined.kind !== 'following') return failed(joined);
 
   const { follower } = joined;
@@ -71,9 +71,10 @@ async function passShared(serving: Serving, request: FetchRequest, startsFill: b
       tips.every((oid) => wanted.has(oid));
     if (refs === undefined || !isEverything) startFill(serving);
     else {
-      const second = await answers.join(key, begin);
-      if (second.kind === 'following') {
-        const { chunks, leave } = second.follower;
+      const second = joined.again();
+      if (second === undefined) startFill(serving);
+      else {
+        const { chunks, leave } = second;
         const outcome = mirror.fill({ refs, asker, stream: { wants: request.wants, chunks, leave } });
         if (outcome !== 'started') leave();
       }
