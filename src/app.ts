@@ -6,8 +6,8 @@ import type { Config } from './config.ts';
 import { createHttp, type HttpDeps, type Readiness } from './http/create-http.ts';
 import { createJobs } from './jobs/jobs.ts';
 import { Mirrors } from './mirror/mirrors.ts';
+import { StoredMirrors } from './mirror/stored-mirrors.ts';
 import type { App, Platform } from './platform.ts';
-import { createInstanceName, createPopularity } from './popularity/popularity.ts';
 import { createProxy } from './proxy/forward.ts';
 import { createServe } from './serve/serve.ts';
 import { createLogger } from './telemetry/logger.ts';
@@ -16,12 +16,17 @@ import { createUpstream } from './upstream/client.ts';
 import { VERSION } from './version.ts';
 
 /** Pack work and fills that run at the same time: both are bound by processor and memory, not by waiting. */
-const JOBS = 8;
+const JOBS = 4;
 const CLONES = 2;
-/** How the memory budget is dealt out: a fill's windows, the caches of one mirror; the rest is for streams. */
-const INGEST_SHARE = 1 / 8;
-const CACHE_SHARE = 1 / 16;
 const OPEN_MIRRORS = 8;
+/**
+ * How `memoryBytes` is dealt out: half to ingests (each job has at most one), a quarter to the caches of mirrors, an eighth
+ * to answers on their way from upstream; the eighth that is left is for the chunks of streams. Apart from it, by
+ * the number of objects: idx tables of open mirrors, and at most 64 bytes an object while one is ingested or walked.
+ */
+const INGEST_SHARE = 1 / 2 / JOBS;
+const CACHE_SHARE = 1 / 4 / OPEN_MIRRORS;
+const ANSWERS_SHARE = 1 / 8;
 /** How long a finished answer waits for others who ask the same before its mirror is there. */
 const LINGER_MS = 30_000;
 const PROBE_TIMEOUT_MS = 2_000;
@@ -57,6 +62,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       cloneTimeoutMs: config.cloneTimeoutMs,
     },
   );
+  const storedMirrors = new StoredMirrors(storage, now);
   const mirrors = new Mirrors(
     {
       storage,
@@ -68,12 +74,14 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       ingestBytes: Math.floor(config.memoryBytes * INGEST_SHARE),
       cacheBytes: Math.floor(config.memoryBytes * CACHE_SHARE),
       refCheckIntervalMs: config.refCheckIntervalMs,
+      onStored: () => storedMirrors.changed(),
     },
     { maxOpen: OPEN_MIRRORS },
   );
   const answers = new SharedAnswers({
     storage,
     maxBytes: config.packCacheBytes,
+    memoryBytes: Math.floor(config.memoryBytes * ANSWERS_SHARE),
     lingerMs: LINGER_MS,
     onSpoolFailed: (error) => logger.warn('answer_failed', { error }),
   });
@@ -93,12 +101,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     },
     { ttlMs: config.accessTtlMs, denyTtlMs: config.accessDenyTtlMs, staleIfErrorMs: config.staleIfErrorMs },
   );
-  const popularity = createPopularity(
-    { kv: platform.kv, instance: createInstanceName(), now, logger, metrics },
-    { flushIntervalMs: config.kvFlushIntervalMs, retentionMs: config.cloneRetentionMs },
-  );
   const serve = createServe({
-    popularity,
     mirrors,
     answers,
     upstream,
@@ -126,7 +129,12 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     }
   }
 
-  metrics.onCollect(() => {
+  metrics.onCollect(async () => {
+    const stored = await storedMirrors.count();
+    if (stored !== undefined) {
+      metrics.mirrors.set({}, stored.mirrors);
+      metrics.storedBytes.set({ what: 'mirrors' }, stored.bytes);
+    }
     const { waiting, running } = jobs.snapshot();
     metrics.jobs.set({ state: 'queued' }, waiting);
     metrics.jobs.set({ state: 'running' }, running);
@@ -134,10 +142,6 @@ export function createApp(platform: Platform, config: Config, options: AppOption
   });
 
   const h3 = createHttp({
-    popularity,
-    adminToken: config.adminToken === '' ? undefined : config.adminToken,
-    // On Workers the address is what a header says.
-    peerOf: (event) => (platform.kind === 'cloudflare' ? undefined : event.req.ip),
     upstreams: config.upstreams,
     access,
     serve,
@@ -154,7 +158,6 @@ export function createApp(platform: Platform, config: Config, options: AppOption
   return {
     h3,
     async start() {
-      popularity.start();
       logger.info('started', { version: VERSION, runtime: platform.kind });
     },
     async stop(signal) {
@@ -168,6 +171,5 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       await answers.close();
       logger.info('stopped');
     },
-    close: () => popularity.stop(),
   };
 }
