@@ -8,6 +8,7 @@ import { createJobs } from './jobs/jobs.ts';
 import { Mirrors } from './mirror/mirrors.ts';
 import { StoredMirrors } from './mirror/stored-mirrors.ts';
 import type { App, Platform } from './platform.ts';
+import { createInstanceName, createPopularity } from './popularity/popularity.ts';
 import { createProxy } from './proxy/forward.ts';
 import { createServe } from './serve/serve.ts';
 import { createLogger } from './telemetry/logger.ts';
@@ -101,7 +102,12 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     },
     { ttlMs: config.accessTtlMs, denyTtlMs: config.accessDenyTtlMs, staleIfErrorMs: config.staleIfErrorMs },
   );
+  const popularity = createPopularity(
+    { kv: platform.kv, instance: createInstanceName(), now, logger, metrics },
+    { flushIntervalMs: config.kvFlushIntervalMs, retentionMs: config.cloneRetentionMs },
+  );
   const serve = createServe({
+    popularity,
     mirrors,
     answers,
     upstream,
@@ -142,6 +148,10 @@ export function createApp(platform: Platform, config: Config, options: AppOption
   });
 
   const h3 = createHttp({
+    popularity,
+    adminToken: config.adminToken === '' ? undefined : config.adminToken,
+    // On Workers the address is what a header says.
+    peerOf: (event) => (platform.kind === 'cloudflare' ? undefined : event.req.ip),
     upstreams: config.upstreams,
     access,
     serve,
@@ -158,6 +168,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
   return {
     h3,
     async start() {
+      popularity.start();
       logger.info('started', { version: VERSION, runtime: platform.kind });
     },
     async stop(signal) {
@@ -171,5 +182,6 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       await answers.close();
       logger.info('stopped');
     },
+    close: () => popularity.stop(),
   };
 }
