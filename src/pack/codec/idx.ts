@@ -16,6 +16,7 @@ const FANOUT_BYTES = 256 * 4;
 const NAMES_AT = HEAD_BYTES + FANOUT_BYTES;
 const CHECKSUMS_BYTES = 2 * OID_BYTES;
 const FAR = 0x80000000;
+const NEAR_OBJECTS = 12;
 
 export interface PackIdx {
   readonly objects: number;
@@ -89,12 +90,35 @@ export function parseIdx(file: Uint8Array, options: { readonly verifyChecksum?: 
       const first = table[at] as number;
       let low = counts[first] as number;
       let high = counts[first + 1] as number;
+      // Four bytes at once decide nearly every step; the first one is the same all over the range.
+      const sought =
+        (((table[at + 1] as number) << 24) |
+          ((table[at + 2] as number) << 16) |
+          ((table[at + 3] as number) << 8) |
+          (table[at + 4] as number)) >>>
+        0;
+      // Names are hashes, spread evenly: where one must lie is known to within the root of their number. Looking at both ends
+      // of that stretch leaves fewer steps; where they do not enclose the name nothing is lost but the look.
+      if (high - low > NEAR_OBJECTS * 4) {
+        const guess = low + Math.floor((high - low) * sought * 2 ** -32);
+        const reach = NEAR_OBJECTS + ((high - low) >>> 5);
+        const left = guess - reach;
+        const right = guess + reach;
+        if (left > low && view.getUint32(NAMES_AT + left * OID_BYTES + 1) < sought) low = left;
+        if (right < high && view.getUint32(NAMES_AT + right * OID_BYTES + 1) > sought) high = right;
+      }
       while (low < high) {
         const middle = (low + high) >>> 1;
-        const order = compareOidBytes(file, NAMES_AT + middle * OID_BYTES, table, at);
-        if (order === 0) return middle;
-        if (order < 0) low = middle + 1;
-        else high = middle;
+        const nameAt = NAMES_AT + middle * OID_BYTES;
+        const key = view.getUint32(nameAt + 1);
+        if (key < sought) low = middle + 1;
+        else if (key > sought) high = middle;
+        else {
+          const order = compareOidBytes(file, nameAt, table, at);
+          if (order === 0) return middle;
+          if (order < 0) low = middle + 1;
+          else high = middle;
+        }
       }
       return -1;
     },
