@@ -16,7 +16,7 @@ import { createEntryHeader, MAX_ENTRY_HEADER_BYTES, parseEntryHeader } from '../
 import { OBJ_OFS_DELTA, OBJ_REF_DELTA } from '../codec/object-type.ts';
 import type { ObjectType } from '../codec/object-type.ts';
 import { createInflateStream } from '../codec/inflate-stream.ts';
-import { inflateInto, inflateWhole } from '../codec/inflate.ts';
+import { inflateInto, inflateWhole, NATIVE_BYTES } from '../codec/inflate.ts';
 import type { GitObject } from '../object-store.ts';
 import type { BlockCache, Span } from './block-cache.ts';
 import type { ContentCache } from './content-cache.ts';
@@ -28,8 +28,6 @@ import type { ReadCounters } from './read-counters.ts';
 const WHOLE_ENTRY_BYTES = 64 * 1024;
 /** Deltas up to this long are inflated into one array that is kept. */
 const SCRATCH_BYTES = 16 * 1024;
-/** Contents from here on get an array of their own from the platform's zlib, which is faster for them. */
-const NATIVE_BYTES = 24 * 1024;
 /** Bytes of an entry that nearly always hold the first block's tables and a delta's two sizes. */
 const SIZES_BYTES = 1024;
 const DELTA_SIZES_BYTES = 18;
@@ -294,7 +292,7 @@ export class ObjectResolver {
     const { size } = this.#header;
     this.#checkSize(object, size);
     let delta: Uint8Array;
-    if (size <= SCRATCH_BYTES) {
+    if (size < NATIVE_BYTES) {
       delta = this.#scratch.subarray(0, size);
       this.#inflateSmall(object, delta);
     } else {
