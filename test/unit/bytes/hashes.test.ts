@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { crc32 } from '../../../src/bytes/crc32.ts';
 import { compareOidBytes, isOid, oidFromBytes, oidToBytes } from '../../../src/bytes/oid.ts';
-import { createSha1, sha1HexOf, sha1Of } from '../../../src/bytes/sha1.ts';
+import { createSha1, sha1HexOf, sha1Of, writeSha1Of } from '../../../src/bytes/sha1.ts';
 
 const text = new TextEncoder();
 
@@ -17,6 +17,25 @@ describe('sha1', () => {
     const hash = createSha1();
     for (let at = 0; at < whole.length; at += 77) hash.update(whole.subarray(at, at + 77));
     expect(hash.hex()).toBe(name);
+    const table = new Uint8Array(30);
+    writeSha1Of(whole, table, 7);
+    expect(oidFromBytes(table, 7)).toBe(name);
+    expect(table.filter((byte) => byte !== 0).length).toBeLessThanOrEqual(20);
+  });
+
+  it('gives the same where the runtime has no call for it', async () => {
+    vi.resetModules();
+    vi.doMock('node:crypto', async (original) => ({ ...(await original<object>()), hash: undefined }));
+    try {
+      const without = await import('../../../src/bytes/sha1.ts');
+      expect(without.sha1HexOf).not.toBe(sha1HexOf);
+      for (const bytes of [text.encode(''), text.encode('blob 3\0abc')]) {
+        expect(without.sha1HexOf(bytes)).toBe(sha1HexOf(bytes));
+        expect(without.sha1Of(bytes)).toEqual(sha1Of(bytes));
+      }
+    } finally {
+      vi.doUnmock('node:crypto');
+    }
   });
 });
 

@@ -132,8 +132,8 @@ export class DeltaResolver {
       if (next === NONE) await disposeContent(base);
     }
     try {
-      name ??= hashInPlace(type, this.buffer, size);
-      table.names.set(name, child * OID_BYTES);
+      if (name !== undefined) table.names.set(name, child * OID_BYTES);
+      else hashInPlace(type, { buffer: this.buffer, size }, { names: table.names, at: child * OID_BYTES });
       tools.stats.hashed++;
       this.resolved++;
       this.derivedBytes += size;

@@ -149,7 +149,7 @@ export class PackScan {
   }
 
   private named(entry: number, type: ObjectType, content: Uint8Array, size: number): void {
-    this.table.names.set(hashInPlace(type, content, size), entry * OID_BYTES);
+    hashInPlace(type, { buffer: content, size }, { names: this.table.names, at: entry * OID_BYTES });
     this.stats.hashed++;
     if (type !== OBJ_BLOB) this.sink(type, content, HEADROOM, size);
   }
