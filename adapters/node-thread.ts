@@ -1,9 +1,17 @@
 /** What a pack thread of `node.ts` runs: the tasks, over a storage of its own. */
+import { constants, setPriority } from 'node:os';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { runPackTask } from '../src/mirror/tasks.ts';
 import { openFsStorage } from '../src/storage/drivers/fs.ts';
 import type { ThreadStorage } from './thread-messages.ts';
 import { serveTasks } from './thread-tasks.ts';
+
+try {
+  // On Linux that is this thread alone: indexing yields to the streams that are being served, here and at their clients.
+  setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+} catch {
+  // Not allowed to: then all are equal.
+}
 
 const { folder } = workerData as ThreadStorage;
 // Opened with the first task and kept; a folder that cannot be opened fails each task with its own error.
