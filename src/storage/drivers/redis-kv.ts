@@ -19,6 +19,7 @@ export function openRedisKv(url: string): Kv {
     retryStrategy: (attempts: number) => Math.min(attempts * 100, SLOWEST_RECONNECT_MS),
   });
   // Each call rejects with what is wrong; an event that nobody listens to would be printed besides.
-  (driver.getInstance?.() as { on(event: 'error', listener: () => void): void }).on('error', () => undefined);
+  const client = driver.getInstance?.() as { on(event: 'error', listener: () => void): void } | undefined;
+  client?.on('error', () => undefined);
   return createKv(driver, { timeoutMs: TIMEOUT_MS });
 }

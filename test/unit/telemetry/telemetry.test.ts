@@ -171,6 +171,8 @@ test('the metrics are those of the contract, and gauges are collected when they 
   const names = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, kind]) => `${name} ${kind}`);
   expect(names).toEqual([
     'hotpack_access_total counter',
+    'hotpack_clones_total counter',
+    'hotpack_counts_dropped_total counter',
     'hotpack_jobs gauge',
     'hotpack_mirrors gauge',
     'hotpack_request_duration_seconds histogram',
