@@ -9,7 +9,7 @@
  *
  * Memory: `recentBytes()` while upstream is read, and one chunk of each follower that lags behind.
  */
-import { raceSignal } from '../bytes/abort.ts';
+import { abortError, raceSignal } from '../bytes/abort.ts';
 import { HotpackError } from '../bytes/error.ts';
 import type { StorageWriter } from '../storage/contract.ts';
 import type { PackAnswer, PackHeader } from '../upstream/fetch-pack.ts';
@@ -60,6 +60,7 @@ export class SharedAnswer {
   #error: unknown;
   #pumped: Promise<void> = Promise.resolve();
   #spoolFailed = false;
+  #isDiscarded = false;
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
   #moved: PromiseWithResolvers<void> = Promise.withResolvers();
 
@@ -144,8 +145,9 @@ export class SharedAnswer {
 
   /** Ends what is under way and removes the bytes from the store. */
   async discard(): Promise<void> {
-    if (this.#state === 'streaming') this.#abort.abort(nobodyLeft());
+    this.#abort.abort(nobodyLeft());
     await this.#pumped;
+    this.#isDiscarded = true;
     this.#recent = [];
     this.#recentBytes = 0;
     await this.#spool.abort();
@@ -154,6 +156,7 @@ export class SharedAnswer {
   async *#read(reader: Reader, signal: AbortSignal, leave: () => void): AsyncGenerator<Uint8Array, void, undefined> {
     try {
       while (true) {
+        if (this.#isDiscarded) throw abortError(this.#abort.signal);
         const { offset } = reader;
         if (offset < this.#available) {
           const recent = this.#recent[0];
