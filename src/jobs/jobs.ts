@@ -1,6 +1,6 @@
 /**
- * Background work within limits. A job starts when there is a place (`concurrency`; for clone-like jobs `cloneConcurrency` too)
- * and no other job of its repository runs. Of those that could start, the highest priority goes first, then who
+ * Background work within limits. A job starts when there is a place (`concurrency`; for clone-like jobs `cloneConcurrency`, for
+ * background ones `backgroundConcurrency` too) and no other job of its repository runs. Of those that could start, the highest priority goes first, then who
  * came first; a job that cannot start yet (its repository is busy, the clone places are taken) holds up nobody behind it.
  *
  * A job that has been aborted while running keeps its repository and its place until its work has really ended, so that two never
@@ -16,6 +16,8 @@ export interface JobsOptions {
   readonly concurrency: number;
   /** Of these, how many may be `fill`s. At least 1. */
   readonly cloneConcurrency: number;
+  /** Of these, how many may have started as `background`, so that others find places. At least 1. Default: no limit. */
+  readonly backgroundConcurrency?: number;
   /** Milliseconds; differences only. Default: `Date.now`. */
   readonly now?: () => number;
   readonly events?: JobEvents;
@@ -42,8 +44,9 @@ export interface Jobs {
 }
 
 export function createJobs(options: JobsOptions): Jobs {
-  for (const name of ['concurrency', 'cloneConcurrency'] as const) {
-    if (!Number.isInteger(options[name]) || options[name] < 1) {
+  for (const name of ['concurrency', 'cloneConcurrency', 'backgroundConcurrency'] as const) {
+    const value = options[name] ?? 1;
+    if (!Number.isInteger(value) || value < 1) {
       throw new HotpackError('invalid_argument', `${name} is a whole number from 1`, {
         detail: { [name]: options[name] },
       });
@@ -67,6 +70,8 @@ interface Entry {
   priority: JobPriority;
   abandonWhenUnwatched: boolean;
   startedAtMs: number | undefined;
+  /** Takes one of the background places, whoever joins it meanwhile. */
+  isBackground: boolean;
 }
 
 class JobQueue implements Jobs {
@@ -80,6 +85,7 @@ class JobQueue implements Jobs {
   readonly #busyRepos = new Set<string>();
   readonly #ended = { done: 0, failed: 0, aborted: 0 };
   #runningClones = 0;
+  #runningBackground = 0;
   #draining = false;
   #onIdle: (() => void) | undefined;
 
@@ -135,6 +141,7 @@ class JobQueue implements Jobs {
       priority: job.priority,
       abandonWhenUnwatched: job.abandonWhenUnwatched,
       startedAtMs: undefined,
+      isBackground: false,
     };
     this.#waiting.add(entry);
     this.#byKey.set(job.key, entry);
@@ -170,11 +177,13 @@ class JobQueue implements Jobs {
   }
 
   #nextToStart(): Entry | undefined {
+    const { cloneConcurrency, backgroundConcurrency = Number.POSITIVE_INFINITY } = this.#options;
     let best: Entry | undefined;
     for (const entry of this.#waiting) {
       if (best !== undefined && RANK[best.priority] <= RANK[entry.priority]) continue;
       if (this.#busyRepos.has(entry.job.repo)) continue;
-      if (isClone(entry.job.kind) && this.#runningClones >= this.#options.cloneConcurrency) continue;
+      if (isClone(entry.job.kind) && this.#runningClones >= cloneConcurrency) continue;
+      if (entry.priority === 'background' && this.#runningBackground >= backgroundConcurrency) continue;
       best = entry;
     }
     return best;
@@ -186,6 +195,8 @@ class JobQueue implements Jobs {
     this.#running.add(entry);
     this.#busyRepos.add(job.repo);
     if (isClone(job.kind)) this.#runningClones++;
+    entry.isBackground = entry.priority === 'background';
+    if (entry.isBackground) this.#runningBackground++;
     entry.startedAtMs = this.#now();
     const waitedMs = entry.startedAtMs - entry.submittedAtMs;
     quietly(() => this.#options.events?.started?.(factsOf(entry), waitedMs));
@@ -193,6 +204,7 @@ class JobQueue implements Jobs {
       this.#running.delete(entry);
       this.#busyRepos.delete(job.repo);
       if (isClone(job.kind)) this.#runningClones--;
+      if (entry.isBackground) this.#runningBackground--;
       this.#end(entry, outcome);
       this.#startWhatCan();
       if (this.#running.size === 0) this.#onIdle?.();

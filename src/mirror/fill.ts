@@ -9,6 +9,7 @@ import { whileWorking } from '../bytes/abort.ts';
 import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
 import { failureOf } from '../upstream/failure.ts';
 import type { Stray } from './catalog/manifest.ts';
+import { countChunks } from './ingest/count-chunks.ts';
 import { takeIn } from './ingest/take-in.ts';
 import { heldOf } from './refs/held-refs.ts';
 import { branchTips } from './refs/tips.ts';
@@ -20,6 +21,8 @@ export interface CloneStream {
   readonly wants: readonly Oid[];
   readonly chunks: (signal: AbortSignal) => AsyncIterable<Uint8Array>;
   readonly leave: () => void;
+  /** Called before `leave` where the stream was no good pack. */
+  readonly reject: () => void;
 }
 
 export interface FillRequest {
@@ -27,6 +30,8 @@ export interface FillRequest {
   readonly asker: Asker;
   /** Absent: upstream is asked for the pack. */
   readonly stream?: CloneStream;
+  /** Told of the bytes of the pack as they come. */
+  readonly onBytes?: (bytes: number) => void;
 }
 
 /** Rejects with what went wrong; then nothing is left behind. `empty`: upstream has no objects. */
@@ -43,9 +48,10 @@ export async function runFill(
   const confirmedAtMs = services.now();
   const strays: readonly Stray[] = others.map((oid) => ({ oid, confirmedAtMs }));
 
-  const pack = await whileWorking(signal, async (own) =>
-    takeIn(context, { chunks: await packChunks(context, request, tips, own), existing: [], tips }, own),
-  );
+  const pack = await whileWorking(signal, async (own) => {
+    const chunks = countChunks(await packChunks(context, request, tips, own), request.onBytes);
+    return takeIn(context, { chunks, existing: [], tips }, own);
+  });
   if (pack === undefined) return 'empty';
   const outcome = await copy.publish({
     pack,

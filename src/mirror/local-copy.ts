@@ -82,7 +82,11 @@ export class LocalCopy {
       const opening = (this.#opened ??= this.#keepOpening(this.#open()));
       // oxlint-disable-next-line no-await-in-loop -- packs that closed while we waited were replaced: look again
       const opened = await raceSignal(opening, signal);
-      if (opened === undefined) return undefined;
+      if (opened === undefined) {
+        // Another process may fill it: the next one who asks looks anew.
+        if (this.#opened === opening) this.#opened = undefined;
+        return undefined;
+      }
       if (!opened.packs.isClosed) return opened.packs.snapshot(opened.manifest, opened.held);
       if (this.#opened === opening) this.#opened = undefined;
     }

@@ -3,11 +3,13 @@
  * the work that brings the one up to the other. Nothing here decides who may read, and no credential is kept: work that a
  * request causes asks upstream as that request's client, and lets go of him when it ends.
  */
-import { sleep } from '../bytes/abort.ts';
+import { abortError, raceSignal, sleep } from '../bytes/abort.ts';
+import { isHotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
-import type { JobOutcome, JobPriority } from '../jobs/job.ts';
+import type { Job, JobOutcome, JobPriority } from '../jobs/job.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import type { StorageWriter } from '../storage/contract.ts';
+import { failureOf } from '../upstream/failure.ts';
 import type { Repository } from '../upstream/repository.ts';
 import { Backoff } from './backoff.ts';
 import type { FillRequest } from './fill.ts';
@@ -17,7 +19,7 @@ import { Advertised } from './refs/advertised.ts';
 import type { RefsAnswer, RefsAsking, RefsCheck, RefsScope } from './refs/refs-ledger.ts';
 import { BRANCH_PREFIXES, RefsLedger } from './refs/refs-ledger.ts';
 import { branchTips, combineRefs, sameRefs } from './refs/tips.ts';
-import type { Asker, MirrorContext, MirrorServices } from './services.ts';
+import type { Asker, MirrorContext, MirrorServices, Watching } from './services.ts';
 import { submitJob } from './services.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
 import type { UpdateOutcome } from './update.ts';
@@ -27,6 +29,11 @@ import { Wants } from './wants.ts';
 
 /** Background publications of one repository are at least this far apart (DESIGN 4); nobody waits for those. */
 const PUBLISH_INTERVAL_MS = 1_000;
+
+/** `fetched`: what upstream shows was not all here. `cloned`: nothing was. `empty`: upstream has no objects. */
+export type WarmOutcome = 'unchanged' | 'fetched' | 'cloned' | 'empty';
+
+type FillOutcome = 'filled' | 'empty';
 
 export class Mirror {
   readonly repository: Repository;
@@ -39,7 +46,9 @@ export class Mirror {
   readonly #backoff: Backoff;
   #restoring: Promise<void> | undefined;
   #pushedAtMs = Number.NEGATIVE_INFINITY;
-  #filling = false;
+  #filling: Promise<JobOutcome<FillOutcome>> | undefined;
+  /** On whose behalf `warm` asks: it does the update that its own checks find due. */
+  #warmer: Asker | undefined;
   #updateIsDue = false;
 
   constructor(repository: Repository, services: MirrorServices) {
@@ -56,7 +65,9 @@ export class Mirror {
     });
     this.#context = { repository, services, copy: this.#copy };
     this.#advertised = new Advertised(storage, this.#copy.keys.advertised);
-    this.#wants = new Wants(this.#context, (asker, onBytes) => this.#update('client-waits', asker, onBytes));
+    this.#wants = new Wants(this.#context, (asker, onBytes) =>
+      this.#update('client-waits', asker, { onProgress: (progress) => onBytes(Number(progress)) }),
+    );
     this.#backoff = new Backoff(now);
     this.#ledger = new RefsLedger({
       now,
@@ -113,40 +124,31 @@ export class Mirror {
 
   /** Starts the first fill. A stream that is not taken is left to itself. */
   fill(request: FillRequest): 'started' | 'under_way' | 'backing_off' {
-    if (this.#filling) return 'under_way';
+    if (this.#filling !== undefined) return 'under_way';
     if (this.#backoff.isBlocked) return 'backing_off';
-    this.#filling = true;
-    const { jobs, logger, now } = this.#services;
-    const repo = this.repository.name;
-    const startedAtMs = now();
-    const done = submitJob(jobs, {
-      kind: 'fill',
-      repo,
-      key: `fill:${repo}`,
-      priority: request.stream === undefined ? 'soon' : 'client-waits',
-      abandonWhenUnwatched: false,
-      run: async (signal: AbortSignal) => {
-        const present = await this.#copy.snapshot(signal);
-        present?.release();
-        if (present !== undefined) return 'filled';
-        logger.info('fill_started', { repo, from: request.stream === undefined ? 'fetch' : 'clone' });
-        const outcome = await runFill(this.#context, request, signal);
-        if (outcome === 'filled') await this.#keepAdvertised().catch((error: unknown) => this.#storageFailed(error));
-        return outcome;
-      },
-    });
-    void done.then((outcome) => {
-      this.#filling = false;
-      request.stream?.leave();
-      if (outcome.kind === 'done') {
-        this.#backoff.succeeded();
-        logger.info('fill_ended', { repo, ms: now() - startedAtMs });
-      } else if (outcome.kind === 'failed') {
-        this.#backoff.failed();
-        logger.warn('fill_failed', { repo, error: outcome.error, retryAtMs: this.#backoff.blockedUntilMs });
-      }
-    });
+    void this.#fill(request, request.stream === undefined ? 'soon' : 'client-waits');
     return 'started';
+  }
+
+  /**
+   * Brings it up to what upstream shows now, on hotpack's own behalf, while nobody waits for it. Work that nobody else has joined
+   * ends with the signal. Rejects with what went wrong (`failureOf`, `timeout`, …); that is the caller's to log.
+   */
+  async warm(asker: Asker, signal: AbortSignal, onProgress?: (receivedBytes: number) => void): Promise<WarmOutcome> {
+    this.#warmer = asker;
+    const answer = await this.refs('branches', { arrivedAtMs: this.#services.now(), asker, signal });
+    if (answer.kind === 'failed') throw failureOf(answer.failure);
+    const watching: Watching = { signal, onProgress: (progress) => onProgress?.(Number(progress)) };
+    const isCurrent = await this.#isCurrent(answer.check.refs);
+    if (isCurrent === 'current') return 'unchanged';
+    if (isCurrent === 'behind') {
+      const updated = valueOf(await this.#update('background', asker, watching), signal);
+      if (updated !== 'absent') return 'fetched';
+    }
+    const request: FillRequest = { refs: answer.check.refs, asker };
+    const filling = this.#filling ?? this.#fill(request, 'background', watching);
+    const filled = valueOf(await raceSignal(filling, signal), signal);
+    return filled === 'empty' ? 'empty' : 'cloned';
   }
 
   /** Gets objects that a client wants and that are not here, by hash. */
@@ -171,7 +173,7 @@ export class Mirror {
 
   /** Lets go of open packs where nobody reads. True where it did. */
   async closeIfIdle(): Promise<boolean> {
-    if (this.#filling || !(await this.#copy.isIdle())) return false;
+    if (this.#filling !== undefined || !(await this.#copy.isIdle())) return false;
     await this.#copy.close();
     return true;
   }
@@ -190,20 +192,67 @@ export class Mirror {
     return this.#restoring;
   }
 
+  /** Submits the first fill. Background ones end with the signal of `watching`, and who waits logs their failures. */
+  #fill(request: FillRequest, priority: JobPriority, watching?: Watching): Promise<JobOutcome<FillOutcome>> {
+    const { jobs, logger, now } = this.#services;
+    const repo = this.repository.name;
+    const startedAtMs = now();
+    const isBackground = priority === 'background';
+    const job: Job<FillOutcome> = {
+      kind: 'fill',
+      repo,
+      key: `fill:${repo}`,
+      priority,
+      abandonWhenUnwatched: isBackground,
+      run: async (signal, report) => {
+        const present = await this.#copy.snapshot(signal);
+        present?.release();
+        if (present !== undefined) return 'filled';
+        logger.info('fill_started', { repo, from: request.stream === undefined ? 'fetch' : 'clone' });
+        let received = 0;
+        const onBytes = (bytes: number): void => report((received += bytes));
+        const outcome = await runFill(this.#context, { ...request, onBytes }, signal);
+        if (outcome === 'filled') await this.#keepAdvertised().catch((error: unknown) => this.#storageFailed(error));
+        return outcome;
+      },
+    };
+    const done = submitJob(jobs, job, watching).then((outcome) => {
+      this.#filling = undefined;
+      if (outcome.kind === 'failed' && isDamagedPack(outcome.error)) request.stream?.reject();
+      request.stream?.leave();
+      if (outcome.kind === 'done') {
+        this.#backoff.succeeded();
+        logger.info('fill_ended', { repo, ms: now() - startedAtMs });
+      } else if (outcome.kind === 'failed') {
+        this.#backoff.failed();
+        const fields = { repo, error: outcome.error, retryAtMs: this.#backoff.blockedUntilMs };
+        if (!isBackground) logger.warn('fill_failed', fields);
+      }
+      return outcome;
+    });
+    this.#filling = done;
+    return done;
+  }
+
   async #afterCheck(check: RefsCheck, asker: Asker): Promise<void> {
+    const isCurrent = await this.#isCurrent(check.refs);
+    if (isCurrent === 'absent') return;
+    if (isCurrent === 'behind' && asker !== this.#warmer) this.#updateSoon(asker);
+    await this.#keepAdvertised();
+  }
+
+  /** Whether all that upstream shows is here, under the names that it shows. */
+  async #isCurrent(refs: RefsSnapshot): Promise<'current' | 'behind' | 'absent'> {
     const snapshot = await this.snapshot();
-    if (snapshot === undefined) return;
-    let isCurrent: boolean;
+    if (snapshot === undefined) return 'absent';
     try {
-      const known = this.knownRefs() ?? check.refs;
-      isCurrent =
-        missingOf(snapshot, branchTips(known)).length === 0 &&
-        sameRefs(snapshot.held, { ...known, refs: known.refs.filter((ref) => snapshot.store.find(ref.oid) >= 0) });
+      const known = this.knownRefs() ?? refs;
+      const here = { ...known, refs: known.refs.filter((ref) => snapshot.store.find(ref.oid) >= 0) };
+      const isCurrent = missingOf(snapshot, branchTips(known)).length === 0 && sameRefs(snapshot.held, here);
+      return isCurrent ? 'current' : 'behind';
     } finally {
       snapshot.release();
     }
-    if (!isCurrent) this.#updateSoon(asker);
-    await this.#keepAdvertised();
   }
 
   /** Only beside a mirror: where nothing is here, nothing is kept. */
@@ -226,31 +275,29 @@ export class Mirror {
     });
   }
 
-  #update(priority: JobPriority, asker: Asker, onBytes?: (bytes: number) => void): Promise<JobOutcome<UpdateOutcome>> {
+  #update(priority: JobPriority, asker: Asker, watching?: Watching): Promise<JobOutcome<UpdateOutcome>> {
     const { jobs, logger } = this.#services;
     const repo = this.repository.name;
-    const done = submitJob<UpdateOutcome>(
-      jobs,
-      {
-        kind: 'update',
-        repo,
-        key: `update:${repo}`,
-        priority,
-        abandonWhenUnwatched: false,
-        run: async (signal, report) => {
-          const refs = this.knownRefs();
-          if (refs === undefined) return 'absent';
-          let received = 0;
-          const update = { refs, asker, onBytes: (bytes: number) => report((received += bytes)) };
-          const outcome = await runUpdate(this.#context, update, signal);
-          if (outcome === 'replaced') logger.info('mirror_reset', { repo });
-          return outcome;
-        },
+    const isBackground = priority === 'background';
+    const job: Job<UpdateOutcome> = {
+      kind: 'update',
+      repo,
+      key: `update:${repo}`,
+      priority,
+      abandonWhenUnwatched: isBackground,
+      run: async (signal, report) => {
+        const refs = this.knownRefs();
+        if (refs === undefined) return 'absent';
+        let received = 0;
+        const update = { refs, asker, onBytes: (bytes: number) => report((received += bytes)) };
+        const outcome = await runUpdate(this.#context, update, signal);
+        if (outcome === 'replaced') logger.info('mirror_reset', { repo });
+        return outcome;
       },
-      (progress) => onBytes?.(Number(progress)),
-    );
+    };
+    const done = submitJob(jobs, job, watching);
     void done.then((outcome) => {
-      if (outcome.kind === 'failed') logger.warn('ingest_failed', { repo, error: outcome.error });
+      if (outcome.kind === 'failed' && !isBackground) logger.warn('ingest_failed', { repo, error: outcome.error });
     });
     return done;
   }
@@ -258,4 +305,21 @@ export class Mirror {
   #storageFailed(error: unknown): void {
     this.#services.logger.warn('storage_failed', { repo: this.repository.name, error });
   }
+}
+
+/** What a job gave. Throws what it failed with, or why the signal fired. */
+function valueOf<T>(outcome: JobOutcome<T>, signal: AbortSignal): T {
+  switch (outcome.kind) {
+    case 'done':
+      return outcome.value;
+    case 'failed':
+      throw outcome.error;
+    case 'aborted':
+      throw signal.aborted ? abortError(signal) : outcome.reason;
+  }
+}
+
+/** True where upstream's bytes were at fault, and not the store or the line. */
+function isDamagedPack(error: unknown): boolean {
+  return (['malformed_pack', 'missing_object', 'limit_exceeded'] as const).some((code) => isHotpackError(error, code));
 }

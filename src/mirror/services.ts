@@ -41,14 +41,22 @@ export interface MirrorContext {
   readonly copy: LocalCopy;
 }
 
+export interface Watching {
+  readonly onProgress?: ((progress: unknown) => void) | undefined;
+  /** When it fires this watcher leaves: see `Job.abandonWhenUnwatched`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** As `jobs.submit`, but that no more jobs are taken is an outcome: whoever asked can do without. */
-export function submitJob<T>(
-  jobs: Jobs,
-  job: Job<T>,
-  onProgress?: (progress: unknown) => void,
-): Promise<JobOutcome<T>> {
+export function submitJob<T>(jobs: Jobs, job: Job<T>, watching: Watching = {}): Promise<JobOutcome<T>> {
+  const { onProgress, signal } = watching;
   try {
-    return jobs.submit(job, onProgress).done;
+    const handle = jobs.submit(job, onProgress);
+    if (signal === undefined) return handle.done;
+    const leave = (): void => handle.cancel();
+    if (signal.aborted) leave();
+    else signal.addEventListener('abort', leave, { once: true });
+    return handle.done.finally(() => signal.removeEventListener('abort', leave));
   } catch (reason) {
     return Promise.resolve({ kind: 'aborted', reason });
   }

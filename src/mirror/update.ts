@@ -10,6 +10,7 @@ import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import { failureOf } from '../upstream/failure.ts';
 import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
 import type { Stray } from './catalog/manifest.ts';
+import { countChunks } from './ingest/count-chunks.ts';
 import { takeIn } from './ingest/take-in.ts';
 import { missingOf } from './local-copy.ts';
 import { heldOf } from './refs/held-refs.ts';
@@ -111,7 +112,7 @@ async function fetchInto(
       purpose: 'update',
     });
     if (answer.kind !== 'pack') throw failureOf(answer);
-    return takeIn(context, { chunks: counted(answer.chunks, onBytes), existing, tips: wants }, own);
+    return takeIn(context, { chunks: countChunks(answer.chunks, onBytes), existing, tips: wants }, own);
   });
   // Where the manifest that won lacks what the new pack leans on, whoever asked asks again.
   await copy.publish({
@@ -120,16 +121,6 @@ async function fetchInto(
     strays: (current) => [...current, ...strays].slice(-MAX_STRAYS),
     visibility: asker.visibility,
   });
-}
-
-async function* counted(
-  chunks: AsyncIterable<Uint8Array>,
-  onBytes: (bytes: number) => void,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  for await (const chunk of chunks) {
-    onBytes(chunk.length);
-    yield chunk;
-  }
 }
 
 function havesOf(snapshot: MirrorSnapshot): Oid[] {

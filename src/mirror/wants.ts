@@ -130,7 +130,7 @@ export class Wants {
           return fetchWants(this.#context, request, signal);
         },
       },
-      (progress) => onBytes(Number(progress)),
+      { onProgress: (progress) => onBytes(Number(progress)) },
     );
   }
 

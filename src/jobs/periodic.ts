@@ -1,0 +1,160 @@
+/**
+ * Work that is done again and again. When it last began is a document in the store: so it survives restarts, and of several
+ * instances over one store the first whose time has come does it while the others wait for the next time. Intervals have
+ * jitter, so that instances that started together do not stay together.
+ *
+ * Each job has a loop of its own: one that throws or hangs holds up no other.
+ */
+import { isHotpackError } from '../bytes/error.ts';
+import { sleep } from '../bytes/abort.ts';
+import type { Storage } from '../storage/contract.ts';
+import type { Logger } from '../telemetry/logger.ts';
+
+/** Of the interval, to both sides. */
+const JITTER = 0.1;
+/** A timer takes no more. */
+const LONGEST_SLEEP_MS = 2 ** 31 - 1;
+const FOLDER = 'jobs/periodic';
+
+export interface PeriodicJob {
+  /** One segment of a storage key. */
+  readonly name: string;
+  /** From beginning to beginning; a run that takes longer is followed by the next one at once. 0: never again. */
+  readonly intervalMs: number;
+  /** True: also when the process starts, whenever it was last done. */
+  readonly runsAtStart: boolean;
+  /** MUST settle soon after the signal fires. */
+  readonly run: (signal: AbortSignal) => Promise<void>;
+}
+
+export interface PeriodicDeps {
+  readonly storage: Pick<Storage, 'readDocument' | 'replaceDocument'>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly logger: Logger;
+  /** Default: a timer. */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** From 0 to 1. */
+  readonly random?: () => number;
+}
+
+export interface PeriodicJobs {
+  /** Begins its loop. */
+  add(job: PeriodicJob): void;
+  /** Fires the signals of what runs, and resolves when all has ended. */
+  stop(): Promise<void>;
+}
+
+interface LastRun {
+  /** Undefined: never, or it cannot be read. */
+  readonly startedAtMs: number | undefined;
+  /** For `replaceDocument`; undefined where the store did not answer. */
+  readonly version: string | undefined;
+}
+
+export function createPeriodicJobs(deps: PeriodicDeps): PeriodicJobs {
+  const { storage, now, logger } = deps;
+  const pause = deps.sleep ?? sleep;
+  const random = deps.random ?? Math.random;
+  const ending = new AbortController();
+  const { signal } = ending;
+  const loops = new Set<Promise<void>>();
+
+  async function readLast(name: string): Promise<LastRun> {
+    try {
+      const found = await storage.readDocument(`${FOLDER}/${name}`, signal);
+      if (found.kind === 'absent') return { startedAtMs: undefined, version: 'absent' };
+      const startedAtMs = parseStartedAt(found.bytes);
+      // A time to come is a clock's fault.
+      return { startedAtMs: startedAtMs && Math.min(startedAtMs, now()), version: found.version };
+    } catch (error) {
+      if (!signal.aborted) logger.warn('storage_failed', { job: name, error });
+      return { startedAtMs: undefined, version: undefined };
+    }
+  }
+
+  /** False where another instance has begun meanwhile. */
+  async function noteStart(name: string, last: LastRun): Promise<boolean> {
+    if (last.version === undefined) return true;
+    const text = JSON.stringify({ startedAtMs: now(), nonce: crypto.randomUUID() });
+    try {
+      const bytes = new TextEncoder().encode(text);
+      const outcome = await storage.replaceDocument(`${FOLDER}/${name}`, bytes, last.version, signal);
+      return outcome.kind === 'replaced';
+    } catch (error) {
+      if (!signal.aborted) logger.warn('storage_failed', { job: name, error });
+      return true;
+    }
+  }
+
+  async function run(job: PeriodicJob): Promise<void> {
+    if (signal.aborted) return;
+    try {
+      await job.run(signal);
+    } catch (error) {
+      if (!signal.aborted) logger.warn('job_failed', { kind: job.name, error });
+    }
+  }
+
+  /** Between nine and eleven tenths of the interval. */
+  function jittered(intervalMs: number): number {
+    return intervalMs * (1 + JITTER * (2 * random() - 1));
+  }
+
+  async function sleepUntil(dueAtMs: number): Promise<void> {
+    for (let leftMs = dueAtMs - now(); leftMs > 0; leftMs = dueAtMs - now()) {
+      // oxlint-disable-next-line no-await-in-loop -- longer than one timer takes
+      await pause(Math.min(leftMs, LONGEST_SLEEP_MS), signal);
+    }
+  }
+
+  async function loop(job: PeriodicJob): Promise<void> {
+    const { name, intervalMs } = job;
+    const addedAtMs = now();
+    // What this process began itself counts even where the store did not take it.
+    let ranAtMs = 0;
+    if (job.runsAtStart) {
+      ranAtMs = addedAtMs;
+      await noteStart(name, await readLast(name));
+      await run(job);
+    }
+    while (intervalMs > 0 && !signal.aborted) {
+      // oxlint-disable-next-line no-await-in-loop -- one run after the other
+      const before = await readLast(name);
+      // oxlint-disable-next-line no-await-in-loop
+      await sleepUntil(Math.max(before.startedAtMs ?? addedAtMs, ranAtMs) + jittered(intervalMs));
+      // oxlint-disable-next-line no-await-in-loop
+      const last = await readLast(name);
+      const isDoneByAnother = (last.startedAtMs ?? 0) > (before.startedAtMs ?? 0);
+      // oxlint-disable-next-line no-await-in-loop
+      if (isDoneByAnother || !(await noteStart(name, last))) continue;
+      ranAtMs = now();
+      // oxlint-disable-next-line no-await-in-loop
+      await run(job);
+    }
+  }
+
+  return {
+    add(job) {
+      const running: Promise<void> = loop(job)
+        .catch((error: unknown) => {
+          if (!isHotpackError(error, 'aborted')) logger.warn('job_failed', { kind: job.name, error });
+        })
+        .finally(() => loops.delete(running));
+      loops.add(running);
+    },
+    async stop() {
+      ending.abort();
+      await Promise.all(loops);
+    },
+  };
+}
+
+function parseStartedAt(bytes: Uint8Array): number | undefined {
+  try {
+    const { startedAtMs } = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
+    return typeof startedAtMs === 'number' && Number.isFinite(startedAtMs) ? startedAtMs : undefined;
+  } catch {
+    return undefined;
+  }
+}
