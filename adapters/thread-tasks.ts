@@ -72,6 +72,9 @@ class RunningTask implements AsyncIterable<Uint8Array> {
       if (chunk !== undefined) {
         this.#onTaken(chunk.byteLength);
         yield chunk;
+        // A chunk is good until the next one is asked for. Then its memory goes at once: arrays that only wait for the
+        // garbage collector would be most of what an ingest holds.
+        (chunk.buffer as ArrayBuffer).transfer(0);
       } else if (this.#ended) {
         return;
       } else {

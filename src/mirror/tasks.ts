@@ -41,7 +41,8 @@ export type PackTaskResult<T extends PackTask> = T extends IngestParams ? Ingest
 
 export interface PackThreads {
   /**
-   * Runs `task`. Chunks are taken at the pace at which the task takes them (at most a few MiB on the way).
+   * Runs `task`. Chunks are taken at the pace at which the task takes them (at most a few MiB on the way); the task may use
+   * one only until it asks for the next.
    * Rejects with the task's own HotpackError; with `aborted` when the signal fires: then the task's writers are aborted first.
    */
   run<T extends PackTask>(task: T, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<PackTaskResult<T>>;
