@@ -35,6 +35,8 @@ export interface Follower {
   readonly onProgress: (listener: (text: Uint8Array) => void) => void;
   /** Idempotent. To be called also where `chunks` was never begun. */
   readonly leave: () => void;
+  /** The bytes are no pack that anybody should be given. Those who read on do so at their own risk, as they asked upstream. */
+  readonly reject: () => void;
 }
 
 interface Recent {
@@ -61,6 +63,7 @@ export class SharedAnswer {
   #pumped: Promise<void> = Promise.resolve();
   #spoolFailed = false;
   #isDiscarded = false;
+  #isRejected = false;
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
   #moved: PromiseWithResolvers<void> = Promise.withResolvers();
 
@@ -85,7 +88,7 @@ export class SharedAnswer {
 
   /** False where a newcomer could not be given every byte. */
   get canJoin(): boolean {
-    return this.#state !== 'failed' && !this.#spoolFailed && !this.#abort.signal.aborted;
+    return this.#state !== 'failed' && !this.#isRejected && !this.#spoolFailed && !this.#abort.signal.aborted;
   }
 
   /** Reads upstream to its end. Called once; resolves when there is nothing more to read, never rejects. */
@@ -140,6 +143,9 @@ export class SharedAnswer {
         this.#listeners.add(listener);
       },
       leave,
+      reject: () => {
+        this.#isRejected = true;
+      },
     };
   }
 

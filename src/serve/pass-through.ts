@@ -3,8 +3,10 @@
  * everything else goes to upstream and back byte for byte, in the client's own protocol version.
  */
 import type { Follower } from '../answers/shared-answer.ts';
+import { HotpackError } from '../bytes/error.ts';
 import { answerKey } from '../answers/answer-key.ts';
 import { branchTips } from '../mirror/refs/tips.ts';
+import { TrailerCheck } from '../pack/codec/trailer-check.ts';
 import { writeErrorPacket } from '../protocol/error-packet.ts';
 import type { FetchRequest } from '../protocol/fetch-request.ts';
 import { writeV0Answer } from '../protocol/fetch/v0-answer.ts';
@@ -49,13 +51,15 @@ async function passShared(serving: Serving, request: FetchRequest, startsFill: b
   const { context, mirror, asker, answers, upstream } = serving;
   const { repository, credential, granted } = context;
   const key = answerKey(repository.name, request, mirror.knownRefs());
-  const begin = (signal: AbortSignal): ReturnType<typeof fetchPack> =>
-    fetchPack(upstream, repository, forUpstream(request), {
+  const begin = async (signal: AbortSignal): ReturnType<typeof fetchPack> => {
+    const answer = await fetchPack(upstream, repository, forUpstream(request), {
       credential,
       capabilities: granted.facts.v2Capabilities,
       signal,
       purpose: 'pass_through',
     });
+    return answer.kind === 'pack' ? { ...answer, chunks: checked(answer.chunks) } : answer;
+  };
   const joined = await answers.join(key, begin, context.signal);
   if (joined.kind !== 'following') return failed(joined);
 
@@ -74,8 +78,8 @@ async function passShared(serving: Serving, request: FetchRequest, startsFill: b
       const second = joined.again();
       if (second === undefined) startFill(serving);
       else {
-        const { chunks, leave } = second;
-        const outcome = mirror.fill({ refs, asker, stream: { wants: request.wants, chunks, leave } });
+        const { chunks, leave, reject } = second;
+        const outcome = mirror.fill({ refs, asker, stream: { wants: request.wants, chunks, leave, reject } });
         if (outcome !== 'started') leave();
       }
     }
@@ -96,6 +100,16 @@ async function passShared(serving: Serving, request: FetchRequest, startsFill: b
     context.signal,
   );
   return uploadPackResponse(body, joined.began ? 'upstream' : 'pack-cache');
+}
+
+/** Ends in an error where the bytes do not end in their checksum: then nobody is given them a second time. */
+async function* checked(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const trailer = new TrailerCheck();
+  for await (const chunk of chunks) {
+    trailer.update(chunk);
+    yield chunk;
+  }
+  if (!trailer.matches()) throw new HotpackError('malformed_pack', "upstream's pack does not end in its checksum");
 }
 
 /** Starts the first fill by a fetch of our own; nobody waits for it. */

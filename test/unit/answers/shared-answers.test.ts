@@ -391,3 +391,17 @@ describe('the key', () => {
     expect(answerKey('up/a/c', base, refs)).not.toBe(key({}));
   });
 });
+
+test('who rejects an answer leaves those who read it in peace and lets nobody join', async () => {
+  const { answers } = createBench();
+  const source = new Source();
+  const first = follower(await answers.join('k', source.begin));
+  source.give(chunk(1), 'end');
+  first.reject();
+  expect(follower(await answers.join('k', source.begin))).not.toBe(first);
+  expect(source.signals).toHaveLength(2);
+  let bytes = 0;
+  for await (const part of first.chunks(never)) bytes += part.length;
+  expect(bytes).toBe(1000);
+  await answers.close();
+});

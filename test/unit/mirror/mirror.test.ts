@@ -70,14 +70,30 @@ describe('fill', () => {
     async function* chunks(): AsyncGenerator<Uint8Array> {
       for (let at = 0; at < pack.length; at += 5000) yield pack.slice(at, at + 5000);
     }
-    world.mirror.fill({ refs, asker: asker(), stream: { wants, chunks, leave: () => left++ } });
+    const rejected = vi.fn<() => void>();
+    world.mirror.fill({ refs, asker: asker(), stream: { wants, chunks, leave: () => left++, reject: rejected } });
     await world.idle();
     expect(world.upstream.fetches).toEqual([]);
     expect(left).toBe(1);
+    expect(rejected).not.toHaveBeenCalled();
     await withSnapshot(world.mirror, async (snapshot) => {
       expect(snapshot.manifest.strays).toEqual([{ oid: other, confirmedAtMs: world.nowMs }]);
       expect(await world.mirror.unconfirmedWants(snapshot, [other], never)).toEqual([]);
     });
+  });
+
+  test('rejects a stream that is no good pack, so that nobody else is given it', async () => {
+    const folder = copyOf();
+    const world = createWorld(folder);
+    const refs = await check(world);
+    const wants = [...new Set(refs.refs.map((ref) => ref.oid))];
+    async function* chunks(): AsyncGenerator<Uint8Array> {
+      yield packOf(folder, wants).slice(0, -1);
+    }
+    const rejected = vi.fn<() => void>();
+    world.mirror.fill({ refs, asker: asker(), stream: { wants, chunks, leave: () => undefined, reject: rejected } });
+    await world.idle();
+    expect(rejected).toHaveBeenCalledOnce();
   });
 
   test.each([
