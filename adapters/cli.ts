@@ -1,7 +1,13 @@
 #!/usr/bin/env node
-/** The `hotpack` command. */
-import { defineCommand, runMain } from 'citty';
+/** The `hotpack` command. Exit codes: 0 done, 1 something failed, 2 it was called in a way that it cannot be. */
+import { defineCommand, runCommand, runMain } from 'citty';
 import { VERSION } from '../src/version.ts';
+import { counts } from './cli/counts.ts';
+import { top } from './cli/top.ts';
+import { UsageError } from './cli/usage-error.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
 
 const serve = defineCommand({
   meta: { name: 'serve', description: 'Serve Git repositories; settings come from the environment.' },
@@ -12,7 +18,24 @@ const serve = defineCommand({
 
 const main = defineCommand({
   meta: { name: 'hotpack', version: VERSION, description: 'A read cache for Git.' },
-  subCommands: { serve },
+  subCommands: { serve, top, counts },
 });
 
-void runMain(main);
+// Whoever reads may have read enough.
+process.stdout.on('error', () => process.exit(0));
+const rawArgs = process.argv.slice(2);
+const asksForHelp = rawArgs.some((arg) => arg === '--help' || arg === '-h') || rawArgs[0] === '--version';
+try {
+  await (asksForHelp ? runMain(main) : runCommand(main, { rawArgs }));
+} catch (error) {
+  const { name, message } = error as Error;
+  // citty's own: no such command, an argument is missing.
+  const isUsage = error instanceof UsageError || name === 'CLIError';
+  process.stderr.write(`hotpack: ${message}${isUsage ? '; --help says more' : causeOf(error as Error)}\n`);
+  process.exitCode = isUsage ? EXIT_USAGE : EXIT_FAILED;
+}
+
+/** What was behind it, where that is an error of somebody else's. */
+function causeOf({ message, cause }: Error): string {
+  return cause instanceof Error && !message.includes(cause.message) ? `: ${cause.message}` : '';
+}

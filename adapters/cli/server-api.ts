@@ -1,0 +1,26 @@
+/** The API of a running server, as the commands ask it. */
+import { UsageError } from './usage-error.ts';
+
+const DEFAULT_SERVER = 'http://127.0.0.1:8080';
+
+/** `path` with its query, from `HOTPACK_SERVER` with `HOTPACK_ADMIN_TOKEN`. Throws with the server's own words where it refuses. */
+export async function askServer(path: string): Promise<unknown> {
+  const server = process.env['HOTPACK_SERVER'] || DEFAULT_SERVER;
+  if (!URL.canParse(server) || !/^https?:/.test(server)) throw new UsageError('HOTPACK_SERVER is an http or https URL');
+  const token = process.env['HOTPACK_ADMIN_TOKEN'] ?? '';
+  const headers: Record<string, string> = token === '' ? {} : { authorization: `Bearer ${token}` };
+  let answer: Response;
+  try {
+    answer = await fetch(`${server.replace(/\/+$/, '')}${path}`, { headers });
+  } catch (error) {
+    throw new Error(`${server} gives no answer: is hotpack running, and HOTPACK_SERVER right?`, { cause: error });
+  }
+  const body: unknown = await answer.json().catch(() => undefined);
+  if (!answer.ok) throw new Error(`${server} answered ${answer.status}: ${messageOf(body)}`);
+  return body;
+}
+
+function messageOf(body: unknown): string {
+  const { error } = (body ?? {}) as { readonly error?: { readonly message?: unknown } };
+  return typeof error?.message === 'string' ? error.message : 'without a word';
+}
