@@ -283,6 +283,18 @@ describe('failing', () => {
     await answers.close();
   });
 
+  test('an opening that failed is begun anew once for all who waited', async () => {
+    const { answers } = createBench();
+    const gate = Promise.withResolvers<never>();
+    const first = answers.join('k', () => gate.promise);
+    const second = new Source();
+    const waiting = [1, 2, 3].map(() => answers.join('k', second.begin));
+    gate.reject(new Error('broken'));
+    await expect(first).rejects.toThrow('broken');
+    for (const one of await Promise.all(waiting)) follower(one).leave();
+    expect(second.signals).toHaveLength(1);
+  });
+
   test('a store that opens no spool ends the request', async () => {
     const { answers, storage } = createBench();
     storage.openWriter = () => Promise.reject(new Error('full'));

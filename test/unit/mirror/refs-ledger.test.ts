@@ -90,16 +90,13 @@ describe('which check a request may be shown', () => {
     expect(sent).toHaveLength(1);
   });
 
-  test('none that is of a time to come', async () => {
-    const { sent, clock, get, ok } = createBench(100);
+  test('none that is of a time to come, where the clock was set back since the request arrived', async () => {
+    const { ledger, sent, clock, get, ok } = createBench(100);
     void get();
     await ok(0, 'a');
     clock.nowMs -= 500;
-    void get();
-    // Sent after it arrived, as far as anybody can tell; later requests are not fooled for 500 ms.
-    clock.nowMs += 500;
-    void get();
-    expect(sent.length).toBeLessThanOrEqual(2);
+    void ledger.get('branches', { arrivedAtMs: clock.nowMs + 501, asker: asker() });
+    expect(sent).toHaveLength(2);
   });
 
   test('a failed one is never "unchanged": what was known is not shown, and the next one asks again', async () => {
