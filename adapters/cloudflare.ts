@@ -19,7 +19,7 @@ function createServer(): Server {
   const kv = createKv(storage, { base: 'kv', ownsDriver: false });
   const runtimeFetch: typeof fetch = (input, init) => fetch(input, init);
   const app = createApp(
-    { kind: 'cloudflare', storage, kv, threads: undefined, fetch: runtimeFetch, now: Date.now, log },
+    { kind: 'cloudflare', storage, kv, threads: undefined, sharesWork: false, fetch: runtimeFetch, now: Date.now, log },
     config,
   );
   return serve(app.h3, { manual: true });

@@ -22,7 +22,7 @@ const { storage: spec, host: hostname, port } = config;
 const storage = spec.kind === 'fs' ? await openFsStorage({ folder: spec.folder }) : createMemoryStorage();
 const kv = await openKv(config.kv, async () => storage);
 const app = createApp(
-  { kind: 'deno', storage, kv, threads: undefined, fetch: globalThis.fetch, now: Date.now, log },
+  { kind: 'deno', storage, kv, threads: undefined, sharesWork: true, fetch: globalThis.fetch, now: Date.now, log },
   config,
 );
 const server = serve(app.h3, { hostname, port, silent: true, gracefulShutdown: false });

@@ -31,9 +31,13 @@ const threads =
         threads: THREADS,
       })
     : undefined;
-const app = createApp({ kind: 'node', storage, kv, threads, fetch: createNodeFetch(), now: Date.now, log }, config, {
-  writeChallenges,
-});
+const app = createApp(
+  { kind: 'node', storage, kv, threads, sharesWork: true, fetch: createNodeFetch(), now: Date.now, log },
+  config,
+  {
+    writeChallenges,
+  },
+);
 const { host: hostname, port } = config;
 // Signals are ours, and a push may take longer than Node's five minutes for a request.
 const node = { requestTimeout: 0 };

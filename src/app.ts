@@ -100,7 +100,12 @@ export function createApp(platform: Platform, config: Config, options: AppOption
           .catch((error: unknown) => logger.warn('storage_failed', { repo: repository.name, error }));
       },
     },
-    { ttlMs: config.accessTtlMs, denyTtlMs: config.accessDenyTtlMs, staleIfErrorMs: config.staleIfErrorMs },
+    {
+      ttlMs: config.accessTtlMs,
+      denyTtlMs: config.accessDenyTtlMs,
+      staleIfErrorMs: config.staleIfErrorMs,
+      shareChecks: platform.sharesWork,
+    },
   );
   const popularity = createPopularity(
     { kv: platform.kv, instance: createInstanceName(), now, logger, metrics },
@@ -156,6 +161,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     access,
     serve,
     proxy,
+    passesThrough: !platform.sharesWork,
     now,
     maxRequestBytes: config.maxRequestBytes,
     metrics,

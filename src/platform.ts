@@ -16,6 +16,11 @@ export interface Platform {
   readonly kv: Kv;
   /** Absent where pack work runs in place: no threads, or a storage that only one thread can see. */
   readonly threads: PackThreads | undefined;
+  /**
+   * Whether what one request started may go on after it and be awaited by another. Where it may not (Workers), nothing is
+   * kept between requests: every repository is passed through, behind the same access checks.
+   */
+  readonly sharesWork: boolean;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;

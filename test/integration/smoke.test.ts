@@ -78,7 +78,7 @@ const RUNTIMES: Readonly<Record<string, (env: Record<string, string>) => Promise
 };
 
 for (const [name, start] of Object.entries(RUNTIMES)) {
-  test(`${name} serves a cold clone and its probes`, async () => {
+  test(`${name} serves clones, cold, again and at once, and its probes`, async () => {
     const upstream: Upstream = await startUpstream();
     const direct = join(temporaryFolder('direct'), 'clone');
     const cloned = join(temporaryFolder('through'), 'clone');
@@ -89,6 +89,22 @@ for (const [name, start] of Object.entries(RUNTIMES)) {
       await git(['clone', '-q', `${runtime.url}/git/up/team/small.git`, cloned]);
       await assertSound(cloned);
       expect(await readClone(cloned)).toEqual(await readClone(direct));
+      const others = ['0', '1', '2', '2'];
+      const clones = await Promise.all(
+        others.map(async (version) => {
+          const other = join(temporaryFolder('another'), 'clone');
+          await git([
+            '-c',
+            `protocol.version=${version}`,
+            'clone',
+            '-q',
+            `${runtime.url}/git/up/team/small.git`,
+            other,
+          ]);
+          return readClone(other);
+        }),
+      );
+      for (const other of clones) expect(other).toEqual(await readClone(direct));
       expect((await fetch(`${runtime.url}/_liveness`)).status).toBe(200);
       expect(await (await fetch(`${runtime.url}/_readiness`)).json()).toEqual({ ready: true });
       expect(await (await fetch(`${runtime.url}/metrics`)).text()).toMatch(/^hotpack_requests_total\{.*\} \d+$/m);
