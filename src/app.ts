@@ -185,9 +185,12 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });
       await drained;
-      await answers.close();
       logger.info('stopped');
     },
-    close: () => popularity.stop(),
+    async close() {
+      // Not in `stop`: clients may still be reading what came in.
+      await answers.close();
+      await popularity.stop();
+    },
   };
 }

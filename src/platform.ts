@@ -10,7 +10,7 @@ import type { LogSink } from './telemetry/logger.ts';
 
 export interface Platform {
   readonly kind: 'node' | 'cloudflare' | 'deno';
-  /** Open and ready to use. The adapter closes it after `App.stop`. */
+  /** Open and ready to use. The adapter closes it after `App.close`. */
   readonly storage: Storage;
   /** For counters. The adapter closes it after `App.close`. */
   readonly kv: Kv;
