@@ -60,7 +60,7 @@ async function readDay(
       seen.add(key);
       if (value.kind === 'absent') isComplete = false;
       else if (value.kind === 'malformed') question.onMalformed(key);
-      else for (const [instance, one] of value.counts) mergeInto(counts, instance, one);
+      else takeIn(counts, value.counts);
     }
     if (isComplete || lists === MAX_LISTS) break;
     const listed: string[] = [];
@@ -70,6 +70,14 @@ async function readDay(
     keys = listed;
   }
   return counts;
+}
+
+/** What was just parsed is nobody else's: the first of an instance is taken as it is. */
+function takeIn(counts: CountsByInstance, parsed: CountsByInstance): void {
+  for (const [instance, one] of parsed) {
+    if (counts.has(instance)) mergeInto(counts, instance, one);
+    else counts.set(instance, one);
+  }
 }
 
 export type CountValue =

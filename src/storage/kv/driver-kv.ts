@@ -71,8 +71,11 @@ export function createKv(driver: KvDriver, options: DriverKvOptions = {}): Kv {
       const call = { operation: 'kv list', key: prefix, timeoutMs: timeoutMs * LIST_FACTOR };
       const from = base + prefix;
       const keys = await run(call, signal, async () => driver.getKeys(from.replace(/:$/, ''), {}));
-      // Drivers list more than they were asked for, and a scan may show a key twice.
-      for (const key of new Set(keys)) if (key.startsWith(from)) yield key.slice(base.length);
+      // Drivers list more than they were asked for, a scan may show a key twice, and unstorage's folder lists paths.
+      for (const listed of new Set(keys)) {
+        const key = listed.replaceAll('/', ':');
+        if (key.startsWith(from)) yield key.slice(base.length);
+      }
     },
     async close() {
       if (isClosed) return;
