@@ -5,6 +5,7 @@ import { VERSION } from '../src/version.ts';
 import { counts } from './cli/counts.ts';
 import { top } from './cli/top.ts';
 import { UsageError } from './cli/usage-error.ts';
+import { warm } from './cli/warm.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -18,7 +19,7 @@ const serve = defineCommand({
 
 const main = defineCommand({
   meta: { name: 'hotpack', version: VERSION, description: 'A read cache for Git.' },
-  subCommands: { serve, top, counts },
+  subCommands: { serve, top, warm, counts },
 });
 
 // Whoever reads may have read enough.

@@ -1,11 +1,15 @@
 /** The only composition root: every room is made here, once, and handed what it works with. */
 import { createAccess } from './access/gate.ts';
 import { SharedAnswers } from './answers/shared-answers.ts';
-import { createDeadline } from './bytes/abort.ts';
+import { createDeadline, raceSignal } from './bytes/abort.ts';
 import type { Config } from './config.ts';
 import { createHttp, type HttpDeps, type Readiness } from './http/create-http.ts';
+import { createClaims } from './jobs/claims.ts';
 import { createJobs } from './jobs/jobs.ts';
+import { createPeriodicJobs } from './jobs/periodic.ts';
+import { listMirrors } from './mirror/list-mirrors.ts';
 import { Mirrors } from './mirror/mirrors.ts';
+import { createRepositoryStates } from './mirror/repository-states.ts';
 import { StoredMirrors } from './mirror/stored-mirrors.ts';
 import type { App, Platform } from './platform.ts';
 import { createInstanceName, createPopularity } from './popularity/popularity.ts';
@@ -15,8 +19,12 @@ import { createLogger } from './telemetry/logger.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createUpstream } from './upstream/client.ts';
 import { VERSION } from './version.ts';
+import { createWarm } from './warm/warm.ts';
 
-/** Pack work and fills that run at the same time: both are bound by processor and memory, not by waiting. */
+/**
+ * Pack work and fills that run at the same time: both are bound by processor and memory, not by waiting. Warming has places of
+ * its own beside these.
+ */
 const JOBS = 4;
 const CLONES = 2;
 const OPEN_MIRRORS = 8;
@@ -25,7 +33,7 @@ const OPEN_MIRRORS = 8;
  * to answers on their way from upstream; the eighth that is left is for the chunks of streams. Apart from it, by
  * the number of objects: idx tables of open mirrors, and at most 64 bytes an object while one is ingested or walked.
  */
-const INGEST_SHARE = 1 / 2 / JOBS;
+const INGEST_SHARE = 1 / 2;
 const CACHE_SHARE = 1 / 4 / OPEN_MIRRORS;
 const ANSWERS_SHARE = 1 / 8;
 /** How long a finished answer waits for others who ask the same before its mirror is there. */
@@ -45,9 +53,11 @@ export function createApp(platform: Platform, config: Config, options: AppOption
   const ending = platform.kind === 'cloudflare' ? undefined : new AbortController();
   let isDraining = false;
 
+  const warming = config.prewarmMostClonedRepos > 0 ? config.prewarmConcurrency : 0;
   const jobs = createJobs({
-    concurrency: JOBS,
-    cloneConcurrency: CLONES,
+    concurrency: JOBS + warming,
+    cloneConcurrency: CLONES + warming,
+    backgroundConcurrency: Math.max(1, warming),
     now,
     events: {
       ended: ({ kind, repo }, outcome, ms) => {
@@ -72,7 +82,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       threads,
       now,
       logger,
-      ingestBytes: Math.floor(config.memoryBytes * INGEST_SHARE),
+      ingestBytes: Math.floor((config.memoryBytes * INGEST_SHARE) / (JOBS + warming)),
       cacheBytes: Math.floor(config.memoryBytes * CACHE_SHARE),
       refCheckIntervalMs: config.refCheckIntervalMs,
       onStored: () => storedMirrors.changed(),
@@ -110,6 +120,30 @@ export function createApp(platform: Platform, config: Config, options: AppOption
   const popularity = createPopularity(
     { kv: platform.kv, instance: createInstanceName(), now, logger, metrics },
     { flushIntervalMs: config.kvFlushIntervalMs, retentionMs: config.cloneRetentionMs },
+  );
+  const periodic = createPeriodicJobs({ storage, now, logger });
+  const warm = createWarm(
+    {
+      storage,
+      upstream,
+      upstreams: config.upstreams,
+      popularity,
+      periodic,
+      claims: createClaims({ storage, holder: createInstanceName(), now }),
+      mirrorOf: (repository) => mirrors.of(repository),
+      listMirrors: (signal) => listMirrors(storage, config.upstreams, signal),
+      fetchTimeoutMs: config.fetchTimeoutMs,
+      cloneTimeoutMs: config.cloneTimeoutMs,
+      now,
+      logger,
+      metrics,
+    },
+    {
+      mostCloned: config.prewarmMostClonedRepos,
+      windowMs: config.prewarmWindowMs,
+      concurrency: config.prewarmConcurrency,
+      intervalMs: config.prewarmIntervalMs,
+    },
   );
   const serve = createServe({
     popularity,
@@ -154,6 +188,8 @@ export function createApp(platform: Platform, config: Config, options: AppOption
 
   const h3 = createHttp({
     popularity,
+    warm,
+    states: createRepositoryStates(storage, mirrors, config.upstreams),
     adminToken: config.adminToken === '' ? undefined : config.adminToken,
     // On Workers the address is what a header says.
     peerOf: (event) => (platform.kind === 'cloudflare' ? undefined : event.req.ip),
@@ -175,16 +211,20 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     h3,
     async start() {
       popularity.start();
+      warm.start();
       logger.info('started', { version: VERSION, runtime: platform.kind });
     },
     async stop(signal) {
       isDraining = true;
       logger.info('stopping');
+      // Nobody waits for what it does: it ends at once.
+      const cooled = Promise.all([warm.stop(), periodic.stop()]);
       const drained = jobs.drain({ timeoutMs: config.shutdownTimeoutMs });
       const onAbort = (): void => ending?.abort(signal.reason);
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });
       await drained;
+      await raceSignal(cooled, signal).catch(() => undefined);
       logger.info('stopped');
     },
     async close() {

@@ -16,6 +16,7 @@ import {
   token,
   tokenList,
   upstreamList,
+  wholeNumber,
   type KvSpec,
   type StorageSpec,
   type UpstreamEntry,
@@ -46,6 +47,10 @@ interface Settings {
   readonly maxRequestBytes: number;
   readonly kvFlushIntervalMs: number;
   readonly cloneRetentionMs: number;
+  readonly prewarmMostClonedRepos: number;
+  readonly prewarmWindowMs: number;
+  readonly prewarmConcurrency: number;
+  readonly prewarmIntervalMs: number;
   /** Empty: none. */
   readonly adminToken: string;
   readonly shutdownTimeoutMs: number;
@@ -179,6 +184,31 @@ export const SETTINGS: { readonly [K in keyof Settings]: Setting<Settings[K]> } 
     value: duration({ positive: true, calendar: true }),
     meaning: 'how long counters are kept, in days begun',
   },
+  prewarmMostClonedRepos: {
+    env: 'HOTPACK_PREWARM_MOST_CLONED_REPOS',
+    default: '0',
+    value: wholeNumber({ min: 0, max: 100_000 }),
+    meaning:
+      'how many of the most cloned repositories are kept warm: brought up to date, or cloned where they are not here, in the background from the start on; 0 warms nothing',
+  },
+  prewarmWindowMs: {
+    env: 'HOTPACK_PREWARM_WINDOW',
+    default: '14d',
+    value: duration({ positive: true, calendar: true }),
+    meaning: 'how far back clones are counted for that, in days begun, today included',
+  },
+  prewarmConcurrency: {
+    env: 'HOTPACK_PREWARM_CONCURRENCY',
+    default: '2',
+    value: wholeNumber({ min: 1, max: 16 }),
+    meaning: 'how many repositories are warmed at the same time',
+  },
+  prewarmIntervalMs: {
+    env: 'HOTPACK_PREWARM_INTERVAL',
+    default: '1h',
+    value: duration(),
+    meaning: 'how often that is repeated, by one of the instances that share a store; 0 only at the start',
+  },
   adminToken: {
     env: 'HOTPACK_ADMIN_TOKEN',
     default: '',
@@ -240,6 +270,10 @@ export function resolveConfig(
     maxRequestBytes: read(SETTINGS.maxRequestBytes),
     kvFlushIntervalMs: read(SETTINGS.kvFlushIntervalMs),
     cloneRetentionMs: read(SETTINGS.cloneRetentionMs),
+    prewarmMostClonedRepos: read(SETTINGS.prewarmMostClonedRepos),
+    prewarmWindowMs: read(SETTINGS.prewarmWindowMs),
+    prewarmConcurrency: read(SETTINGS.prewarmConcurrency),
+    prewarmIntervalMs: read(SETTINGS.prewarmIntervalMs),
     adminToken,
     shutdownTimeoutMs: read(SETTINGS.shutdownTimeoutMs),
     logLevel: read(SETTINGS.logLevel),

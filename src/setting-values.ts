@@ -59,6 +59,18 @@ export function byteSize(min = 0): ValueSchema<number> {
   );
 }
 
+export function wholeNumber(bounds: { readonly min: number; readonly max: number }): ValueSchema<number> {
+  const { min, max } = bounds;
+  return v.pipe(
+    v.string(),
+    v.regex(/^\d{1,9}$/),
+    v.transform(Number),
+    v.minValue(min),
+    v.maxValue(max),
+    v.description(`a whole number from ${min} to ${max}`),
+  );
+}
+
 export function port(): ValueSchema<number> {
   return v.pipe(
     v.string(),

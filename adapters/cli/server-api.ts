@@ -5,19 +5,26 @@ const DEFAULT_SERVER = 'http://127.0.0.1:8080';
 
 /** `path` with its query, from `HOTPACK_SERVER` with `HOTPACK_ADMIN_TOKEN`. Throws with the server's own words where it refuses. */
 export async function askServer(path: string): Promise<unknown> {
+  return (await requestServer(path, 'GET')).json().catch(() => undefined);
+}
+
+/** The same, as an answer that is still to be read. */
+export async function requestServer(path: string, method: 'GET' | 'POST'): Promise<Response> {
   const server = process.env['HOTPACK_SERVER'] || DEFAULT_SERVER;
   if (!URL.canParse(server) || !/^https?:/.test(server)) throw new UsageError('HOTPACK_SERVER is an http or https URL');
   const token = process.env['HOTPACK_ADMIN_TOKEN'] ?? '';
   const headers: Record<string, string> = token === '' ? {} : { authorization: `Bearer ${token}` };
   let answer: Response;
   try {
-    answer = await fetch(`${server.replace(/\/+$/, '')}${path}`, { headers });
+    answer = await fetch(`${server.replace(/\/+$/, '')}${path}`, { method, headers });
   } catch (error) {
     throw new Error(`${server} gives no answer: is hotpack running, and HOTPACK_SERVER right?`, { cause: error });
   }
-  const body: unknown = await answer.json().catch(() => undefined);
-  if (!answer.ok) throw new Error(`${server} answered ${answer.status}: ${messageOf(body)}`);
-  return body;
+  if (!answer.ok) {
+    const body: unknown = await answer.json().catch(() => undefined);
+    throw new Error(`${server} answered ${answer.status}: ${messageOf(body)}`);
+  }
+  return answer;
 }
 
 function messageOf(body: unknown): string {

@@ -9,6 +9,7 @@ import type { Popularity } from '../popularity/contract.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { PROMETHEUS_CONTENT_TYPE } from '../telemetry/registry.ts';
+import type { Warm } from '../warm/contract.ts';
 import { errorResponse, textResponse } from './answer-response.ts';
 import { addApi, type ApiDeps } from './api/api.ts';
 import { handleGit, type GitDeps } from './git-handler.ts';
@@ -21,6 +22,7 @@ export interface HttpDeps extends GitDeps, ApiDeps {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly popularity: Popularity;
+  readonly warm: Warm;
   /** Whether requests can be answered. Must not reject. */
   readonly readiness: () => Promise<Readiness>;
   /** Fires when the process will not wait for its requests any longer. */
@@ -35,8 +37,15 @@ export interface HttpDeps extends GitDeps, ApiDeps {
 }
 
 export function createHttp(deps: HttpDeps): H3 {
-  const { metrics, logger, now, popularity } = deps;
-  const observer: Observer = { now, metrics, logger, popularity, wrapBodies: deps.wrapBodies ?? true };
+  const { metrics, logger, now, popularity, warm } = deps;
+  const observer: Observer = {
+    now,
+    metrics,
+    logger,
+    popularity,
+    isWarmed: (repo) => warm.isWarmed(repo),
+    wrapBodies: deps.wrapBodies ?? true,
+  };
   // Paths that are no percent-encoding are refused by their own handler, in text.
   const app = new H3({ allowMalformedURL: true, silent: true });
 

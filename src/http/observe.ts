@@ -17,16 +17,18 @@ export interface Observation {
 
 export interface Observer {
   readonly now: () => number;
-  readonly metrics: Pick<Metrics, 'requests' | 'requestSeconds' | 'servedBytes'>;
+  readonly metrics: Pick<Metrics, 'requests' | 'requestSeconds' | 'servedBytes' | 'warmedRequests'>;
   readonly logger: Logger;
   readonly popularity: Pick<PopularityCounters, 'countAnswer'>;
+  /** Whether warming has made the repository ready. */
+  readonly isWarmed: (repo: string) => boolean;
   /** False where a wrapped body would lose what the runtime knows of it (its length, on Workers). */
   readonly wrapBodies: boolean;
 }
 
 /** The same answer, observed, with a reason phrase where it had none. `ended` is called once. */
 export function observe(observer: Observer, observation: Observation, response: Response, ended: () => void): Response {
-  const { now, metrics, logger, popularity } = observer;
+  const { now, metrics, logger, popularity, isWarmed } = observer;
   const source = sourceOf(response.headers.get('x-hotpack-source'));
   const finish = (bytes: number, end: 'ended' | 'left' | 'broke'): void => {
     const ms = now() - observation.startedAtMs;
@@ -38,6 +40,7 @@ export function observe(observer: Observer, observation: Observation, response: 
     const isReading = kind === 'info-refs' || kind === 'ls-refs' || kind === 'fetch';
     if (isReading && repo !== undefined && source !== 'none' && response.status === 200) {
       popularity.countAnswer(repo, source, bytes);
+      if (kind === 'fetch' && isWarmed(repo)) metrics.warmedRequests.add({ source });
     }
     logger.debug('request', {
       kind,

@@ -49,6 +49,7 @@ export class Mirror {
   #filling: Promise<JobOutcome<FillOutcome>> | undefined;
   /** On whose behalf `warm` asks: it does the update that its own checks find due. */
   #warmer: Asker | undefined;
+  #askedAtMs: number | undefined;
   #updateIsDue = false;
 
   constructor(repository: Repository, services: MirrorServices) {
@@ -91,8 +92,32 @@ export class Mirror {
     return snapshot;
   }
 
+  /** True where there is something to serve from. */
+  async isHere(signal?: AbortSignal): Promise<boolean> {
+    const snapshot = await this.#copy.snapshot(signal);
+    snapshot?.release();
+    return snapshot !== undefined;
+  }
+
+  /** What became of the first fill in this process; `idle`: none was tried, or it has ended well. */
+  get fillState(): 'filling' | 'failed' | 'idle' {
+    if (this.#filling !== undefined) return 'filling';
+    return this.#backoff.failures > 0 ? 'failed' : 'idle';
+  }
+
+  /** When upstream was last asked for its refs; undefined: never. */
+  get refsCheckedAtMs(): number | undefined {
+    return this.#ledger.latest('branches')?.sentAtMs;
+  }
+
+  /** When a client last asked for refs; undefined: not in this process. */
+  get lastAskedAtMs(): number | undefined {
+    return this.#askedAtMs;
+  }
+
   /** Upstream's refs, young enough for who asks. */
   async refs(scope: RefsScope, asking: RefsAsking): Promise<RefsAnswer> {
+    if (asking.asker !== this.#warmer) this.#askedAtMs = asking.arrivedAtMs;
     // With an interval of 0 nothing that was kept could be used.
     if (this.#services.refCheckIntervalMs > 0) await this.#restored();
     return this.#ledger.get(scope, asking);

@@ -33,6 +33,11 @@ export class Mirrors {
     return mirror;
   }
 
+  /** One that was asked for before; it stays as open as it is. */
+  known(name: string): Mirror | undefined {
+    return this.#known.get(name);
+  }
+
   async #closeOldest(): Promise<void> {
     const [name, mirror] = this.#open.entries().next().value as [string, Mirror];
     this.#open.delete(name);

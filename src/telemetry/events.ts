@@ -30,6 +30,10 @@ export type EventName =
   | 'counts_failed'
   | 'counts_recovered'
   | 'counts_odd'
+  // warming
+  | 'prewarm.start'
+  | 'prewarm.repo'
+  | 'prewarm.end'
   // background
   | 'job_failed'
   | 'thread_lost'

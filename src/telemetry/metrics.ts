@@ -12,6 +12,10 @@ export type JobState = 'queued' | 'running';
 /** `stale`: granted from a confirmation kept while upstream gave no answer; `unavailable`: no answer and none kept. */
 export type AccessDecision = 'granted' | 'denied' | 'stale' | 'unavailable';
 
+export type PrewarmOutcome = 'complete' | 'empty_histogram' | 'aborted' | 'failed';
+export type PrewarmPath = 'fetch' | 'clone' | 'restore';
+export type PrewarmStatus = 'ok' | 'error' | 'timeout' | 'gone' | 'no_access' | 'skipped';
+
 export interface Metrics {
   readonly requests: Counter<{ kind: RequestKind; source: AnswerSource }>;
   readonly requestSeconds: Histogram<{ kind: RequestKind; source: AnswerSource }>;
@@ -25,6 +29,10 @@ export interface Metrics {
   readonly clones: Counter<NoLabels>;
   /** What the histogram has lost since the key-value store took nothing for too long. */
   readonly countsDropped: Counter<NoLabels>;
+  readonly prewarmPasses: Counter<{ outcome: PrewarmOutcome }>;
+  readonly prewarmPassSeconds: Histogram<{ outcome: PrewarmOutcome }>;
+  readonly prewarmRepoSeconds: Histogram<{ path: PrewarmPath; status: PrewarmStatus }>;
+  readonly warmedRequests: Counter<{ source: AnswerSource }>;
   /** `collect` is called before every `render`, to set gauges that would cost something to keep up to date. */
   onCollect(collect: () => void | Promise<void>): void;
   /** Prometheus' text format. */
@@ -84,6 +92,28 @@ export function createMetrics(): Metrics {
       name: 'hotpack_counts_dropped_total',
       help: 'Counts that never reached the histogram, for want of memory while the key-value store failed.',
       labels: [],
+    }),
+    prewarmPasses: registry.counter({
+      name: 'hotpack_prewarm_passes_total',
+      help: 'Warm passes that have ended, by how.',
+      labels: ['outcome'],
+    }),
+    prewarmPassSeconds: registry.histogram({
+      name: 'hotpack_prewarm_pass_duration_seconds',
+      help: 'Duration of warm passes, by how they ended.',
+      labels: ['outcome'],
+      buckets: DURATION_BUCKETS_SECONDS,
+    }),
+    prewarmRepoSeconds: registry.histogram({
+      name: 'hotpack_prewarm_repo_duration_seconds',
+      help: 'Warming of one repository, by how it was reached and how it ended.',
+      labels: ['path', 'status'],
+      buckets: DURATION_BUCKETS_SECONDS,
+    }),
+    warmedRequests: registry.counter({
+      name: 'hotpack_warmed_requests_total',
+      help: 'Fetches of repositories that warming had made ready, by where the answer came from.',
+      labels: ['source'],
     }),
     onCollect(collect) {
       collectors.push(collect);

@@ -5,10 +5,19 @@ import { isHotpackError } from '../../bytes/error.ts';
 import type { Popularity } from '../../popularity/contract.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { decideApiAccess } from './api-access.ts';
+import type { RepositoryStates } from '../../mirror/repository-states.ts';
+import type { UpstreamConfig } from '../../upstream/repository.ts';
+import type { Warm } from '../../warm/contract.ts';
+import { answerPrewarm } from './prewarm.ts';
+import { answerRepos } from './repos.ts';
 import { answerTop } from './top.ts';
+import { answerWarm, parseWarmPath } from './warm.ts';
 
 export interface ApiDeps {
   readonly popularity: Popularity;
+  readonly warm: Warm;
+  readonly states: RepositoryStates;
+  readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
   readonly logger: Logger;
   /** Fires when the process will not wait for its requests any longer. */
   readonly signal?: AbortSignal;
@@ -26,6 +35,8 @@ export type ApiAnswer =
 type Route = (deps: ApiDeps, query: URLSearchParams, signal: AbortSignal) => Promise<ApiAnswer>;
 
 const ROUTES: Readonly<Record<string, Route>> = {
+  '/api/v1/prewarm': answerPrewarm,
+  '/api/v1/repos': answerRepos,
   '/api/v1/repos/top': answerTop,
 };
 /** An answer is made of a few reads; whoever asks has something else to do. */
@@ -45,11 +56,17 @@ async function answerApi(deps: ApiDeps, event: H3Event): Promise<Response> {
     return errorResponse(access, access.status === 401 ? { 'www-authenticate': 'Bearer' } : {});
   }
   const url = new URL(req.url);
+  const warming = parseWarmPath(url.pathname, deps.upstreams);
+  if (warming.kind === 'error') return errorResponse(warming);
+  if (warming.kind === 'repository') {
+    if (req.method !== 'POST') return errorResponse(wrongMethod('POST'), { allow: 'POST' });
+    if (comesFromPage(req.headers)) return errorResponse(FROM_PAGE);
+    return answerWarm(deps.warm, warming.repository, url.searchParams.get('wait') === '1');
+  }
   const route = Object.hasOwn(ROUTES, url.pathname) ? ROUTES[url.pathname] : undefined;
   if (route === undefined) return errorResponse({ status: 404, code: 'not_found', message: 'there is nothing here' });
   if (req.method !== 'GET' && req.method !== 'HEAD') {
-    const wrong = { status: 405, code: 'method_not_allowed', message: 'this path takes GET, HEAD' };
-    return errorResponse(wrong, { allow: 'GET, HEAD' });
+    return errorResponse(wrongMethod('GET, HEAD'), { allow: 'GET, HEAD' });
   }
   const deadline = createDeadline({
     parents: [req.signal, deps.signal],
@@ -71,6 +88,18 @@ async function answerApi(deps: ApiDeps, event: H3Event): Promise<Response> {
   } finally {
     deadline.dispose();
   }
+}
+
+function wrongMethod(allowed: string): { readonly status: number; readonly code: string; readonly message: string } {
+  return { status: 405, code: 'method_not_allowed', message: `this path takes ${allowed}` };
+}
+
+const FROM_PAGE = { status: 403, code: 'forbidden', message: 'pages of other origins may start nothing here' };
+
+/** A browser says where a request that changes something comes from; nobody else does. */
+function comesFromPage(headers: Headers): boolean {
+  const origin = headers.get('origin');
+  return origin !== null && origin.replace(/^https?:\/\//, '') !== headers.get('host');
 }
 
 function errorResponse(

@@ -23,6 +23,15 @@ interface Desk {
   readonly served: Array<{ readonly context: ServeContext; readonly body?: Uint8Array }>;
 }
 
+/** Nothing is warmed here. */
+const coldWarm: HttpDeps['warm'] = {
+  start: () => undefined,
+  stop: () => Promise.resolve(),
+  state: () => ({ running: false, startedAtMs: undefined, endedAtMs: undefined, outcome: undefined, repos: [] }),
+  warmRepository: () => Promise.reject(new Error('not asked for here')),
+  isWarmed: () => false,
+};
+
 let world: World;
 let close: () => Promise<void>;
 afterEach(async () => {
@@ -64,6 +73,8 @@ async function open(serve: Partial<Serve> = {}, overrides: Partial<HttpDeps> = {
       { kv: createKv(createMemoryStorage()), instance: 'i00000001', now, logger, metrics },
       { flushIntervalMs: 5_000, retentionMs: 90 * 86_400_000 },
     ),
+    warm: coldWarm,
+    states: { names: () => Promise.resolve([]), of: (name) => Promise.reject(new Error(name)) },
     adminToken: undefined,
     peerOf: (event) => event.req.ip,
     writeChallenges: (event, challenges) =>

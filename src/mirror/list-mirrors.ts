@@ -1,0 +1,65 @@
+/** Which mirrors lie in the store, by listing it. */
+import type { Storage } from '../storage/contract.ts';
+import { repositoryOfName, type Repository, type UpstreamConfig } from '../upstream/repository.ts';
+
+const ROOT = 'mirrors/';
+const MANIFEST = '/hotpack/manifest';
+
+export interface ListedMirror {
+  readonly repository: Repository;
+}
+
+/**
+ * In order of their keys, those that have a manifest and whose upstream is configured. Costs a request for each 1,000
+ * files.
+ */
+export async function* listMirrors(
+  storage: Pick<Storage, 'list'>,
+  upstreams: ReadonlyMap<string, UpstreamConfig>,
+  signal?: AbortSignal,
+): AsyncGenerator<ListedMirror, void, undefined> {
+  let after: string | undefined;
+  do {
+    // oxlint-disable-next-line no-await-in-loop -- each page says where the next one begins
+    const page = await storage.list(ROOT, after === undefined ? {} : { after }, signal);
+    for (const { key } of page.objects) {
+      const root = key.endsWith(MANIFEST) ? rootOf(key) : undefined;
+      const repository = root === undefined ? undefined : repositoryOfRoot(root, upstreams);
+      if (repository !== undefined) yield { repository };
+    }
+    after = page.next;
+  } while (after !== undefined);
+}
+
+/** Bytes of all files of one mirror. */
+export async function sizeOfMirror(
+  storage: Pick<Storage, 'list'>,
+  repository: Repository,
+  signal?: AbortSignal,
+): Promise<number> {
+  let bytes = 0;
+  let after: string | undefined;
+  do {
+    // oxlint-disable-next-line no-await-in-loop
+    const page = await storage.list(`${ROOT}${repository.key}/`, after === undefined ? {} : { after }, signal);
+    for (const object of page.objects) bytes += object.bytes;
+    after = page.next;
+  } while (after !== undefined);
+  return bytes;
+}
+
+/** A mirror's folder is the first segment that ends in `.git`: that dot is escaped in all before it. */
+function rootOf(key: string): string | undefined {
+  const end = key.indexOf('.git/', ROOT.length);
+  return end < 0 ? undefined : key.slice(0, end + 4);
+}
+
+function repositoryOfRoot(root: string, upstreams: ReadonlyMap<string, UpstreamConfig>): Repository | undefined {
+  try {
+    const repository = repositoryOfName(decodeURIComponent(root.slice(ROOT.length, -'.git'.length)), upstreams);
+    return `${ROOT}${repository.key}` === root ? repository : undefined;
+  } catch {
+    // Not a name of ours, or of an upstream that is not configured any more.
+    return undefined;
+  }
+}

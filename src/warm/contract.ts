@@ -1,0 +1,49 @@
+/** What warming does and what can be asked about it. */
+import type { Repository } from '../upstream/repository.ts';
+
+/** `fetch`: the mirror was here. `clone`: from upstream. `restore`: another instance had filled it in the shared store. */
+export type WarmPath = 'fetch' | 'clone' | 'restore';
+
+/**
+ * `gone`: upstream knows no such repository. `no_access`: hotpack's own credential may not read it, or there is none.
+ * `skipped`: another instance does it, or there can be no mirror of it.
+ */
+export type WarmStatus = 'ok' | 'error' | 'timeout' | 'gone' | 'no_access' | 'skipped';
+
+export interface WarmedRepository {
+  readonly repo: string;
+  readonly path: WarmPath;
+  readonly status: WarmStatus;
+  readonly ms: number;
+  /** In words, where the status is not `ok`. */
+  readonly error?: string;
+}
+
+export type PassOutcome = 'complete' | 'empty_histogram' | 'aborted' | 'failed';
+
+/** The pass that runs, or the last one. */
+export interface PassState {
+  readonly running: boolean;
+  /** Milliseconds since the epoch; undefined where no pass has begun. */
+  readonly startedAtMs: number | undefined;
+  readonly endedAtMs: number | undefined;
+  readonly outcome: PassOutcome | undefined;
+  /** Those that have ended, in that order. */
+  readonly repos: readonly WarmedRepository[];
+}
+
+export type WarmProgress =
+  | { readonly kind: 'started'; readonly path: WarmPath }
+  | { readonly kind: 'received'; readonly bytes: number };
+
+export interface Warm {
+  /** Starts the passes, in the background. */
+  start(): void;
+  /** Aborts what runs, and resolves when it has ended. */
+  stop(): Promise<void>;
+  state(): PassState;
+  /** Warms one repository now, whatever is counted of it. Joins the work of a pass. Never rejects. */
+  warmRepository(repository: Repository, onProgress?: (progress: WarmProgress) => void): Promise<WarmedRepository>;
+  /** True where warming has made sure that its mirror is here. */
+  isWarmed(repo: string): boolean;
+}

@@ -1,0 +1,124 @@
+/**
+ * Warms one repository: claimed, so that of several instances one does it; asked for with hotpack's own credential alone; and under
+ * one time limit from the first question to the last byte, so that an upstream that trickles cannot hold a pass.
+ */
+import { createDeadline } from '../bytes/abort.ts';
+import { HotpackError, isHotpackError } from '../bytes/error.ts';
+import type { Claims } from '../jobs/claims.ts';
+import type { Mirror } from '../mirror/mirror.ts';
+import type { Asker } from '../mirror/services.ts';
+import type { Upstream } from '../upstream/contract.ts';
+import { failureOf } from '../upstream/failure.ts';
+import type { Repository } from '../upstream/repository.ts';
+import type { WarmedRepository, WarmPath, WarmProgress, WarmStatus } from './contract.ts';
+
+export interface WarmingDeps {
+  readonly mirrorOf: (repository: Repository) => Pick<Mirror, 'warm' | 'isHere'>;
+  readonly upstream: Pick<Upstream, 'probeAsHotpack'>;
+  readonly claims: Claims;
+  readonly now: () => number;
+  /** For a mirror that is here. */
+  readonly fetchTimeoutMs: number;
+  /** For one that is not. */
+  readonly cloneTimeoutMs: number;
+}
+
+export interface Warming {
+  readonly repository: Repository;
+  /** What another instance has done since then is not done again. Absent: all is. */
+  readonly notDoneSinceMs?: number;
+  /** True where the mirror was here when the pass began: else whoever filled it meanwhile did so for all. */
+  readonly wasHere: boolean;
+  readonly onProgress?: ((progress: WarmProgress) => void) | undefined;
+}
+
+/** Never rejects, but for `aborted` when the signal fires. */
+export async function warmRepository(
+  deps: WarmingDeps,
+  warming: Warming,
+  signal: AbortSignal,
+): Promise<WarmedRepository> {
+  const { now, claims } = deps;
+  const { repository, notDoneSinceMs, wasHere } = warming;
+  const startedAtMs = now();
+  let path: WarmPath = wasHere ? 'fetch' : 'clone';
+  const ended = (status: WarmStatus, error?: string): WarmedRepository => ({
+    repo: repository.name,
+    path,
+    status,
+    ms: now() - startedAtMs,
+    ...(error === undefined ? {} : { error }),
+  });
+  try {
+    const options = notDoneSinceMs === undefined ? { signal } : { signal, notDoneSinceMs };
+    const answer = await claims.take(repository.key, options);
+    if (answer.kind === 'held') return ended('skipped', 'another instance is at it');
+    if (answer.kind === 'done') {
+      if (!wasHere) path = 'restore';
+      return ended('skipped', 'another instance has done it');
+    }
+    let doneAtMs: number | undefined;
+    try {
+      const isHere = await deps.mirrorOf(repository).isHere(signal);
+      path = !isHere ? 'clone' : wasHere ? 'fetch' : 'restore';
+      warming.onProgress?.({ kind: 'started', path });
+      await bringUp(deps, warming, { isHere, signal });
+      doneAtMs = now();
+      return ended('ok');
+    } finally {
+      await answer.claim.release(doneAtMs);
+    }
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const { status, message } = verdictOf(error);
+    return ended(status, message);
+  }
+}
+
+async function bringUp(
+  deps: WarmingDeps,
+  { repository, onProgress }: Warming,
+  { isHere, signal }: { readonly isHere: boolean; readonly signal: AbortSignal },
+): Promise<void> {
+  const deadline = createDeadline({
+    parents: [signal],
+    timeoutMs: isHere ? deps.fetchTimeoutMs : deps.cloneTimeoutMs,
+    operation: isHere ? 'the update' : 'the first fill',
+  });
+  try {
+    const probe = await deps.upstream.probeAsHotpack(repository, deadline.signal);
+    if (probe.kind !== 'ok') throw failureOf(probe);
+    const { transport, objectFormat } = probe;
+    if (transport.kind !== 'v2' || objectFormat !== 'sha1') {
+      throw new HotpackError('unsupported', 'upstream speaks no protocol v2 over SHA-1 here: it is passed through');
+    }
+    const asker: Asker = {
+      credential: undefined,
+      capabilities: transport.capabilities,
+      // Only a request without a credential tells.
+      visibility: repository.upstream.token === undefined ? 'public' : 'unknown',
+    };
+    await deps.mirrorOf(repository).warm(asker, deadline.signal, (bytes) => onProgress?.({ kind: 'received', bytes }));
+  } finally {
+    deadline.dispose();
+  }
+}
+
+/** A status with what upstream or the store said; never a secret. */
+export function verdictOf(error: unknown): { readonly status: WarmStatus; readonly message: string } {
+  if (!isHotpackError(error)) return { status: 'error', message: 'hotpack failed' };
+  const { message, detail } = error;
+  switch (error.code) {
+    case 'timeout':
+      return { status: 'timeout', message };
+    case 'unsupported':
+      return { status: 'skipped', message };
+    case 'upstream_denied': {
+      const { status } = detail;
+      const isGone = status === 404 || status === 410;
+      return { status: isGone ? 'gone' : status === 401 || status === 403 ? 'no_access' : 'error', message };
+    }
+    default:
+      return { status: 'error', message };
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Warming: passes at the start and then periodically, single repositories when somebody asks for it, and what is known of both. One
+ * repository is warmed once at a time: who comes meanwhile joins.
+ *
+ * Memory: an entry for each repository of the last pass, and for each that was warmed, at most `MAX_WARMED`.
+ */
+import { isHotpackError } from '../bytes/error.ts';
+import type { PeriodicJobs } from '../jobs/periodic.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Repository } from '../upstream/repository.ts';
+import type { PassOutcome, PassState, Warm, WarmedRepository, WarmProgress } from './contract.ts';
+import { runPass, type PassDeps } from './pass.ts';
+import { warmRepository, type Warming, type WarmingDeps } from './warm-repository.ts';
+
+const MAX_WARMED = 100_000;
+const DAY_MS = 86_400_000;
+const HISTOGRAM_TIMEOUT_MS = 30_000;
+
+export interface WarmDeps extends WarmingDeps, Omit<PassDeps, 'warm'> {
+  readonly periodic: Pick<PeriodicJobs, 'add'>;
+  readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'prewarmPasses' | 'prewarmPassSeconds' | 'prewarmRepoSeconds'>;
+}
+
+export interface WarmOptions {
+  /** N; 0: no passes. */
+  readonly mostCloned: number;
+  /** Counted in whole days, today included. */
+  readonly windowMs: number;
+  readonly concurrency: number;
+  /** 0: only at the start. */
+  readonly intervalMs: number;
+  /** Default: 30,000. */
+  readonly histogramTimeoutMs?: number;
+}
+
+interface UnderWay {
+  readonly done: Promise<WarmedRepository>;
+  readonly listeners: Set<(progress: WarmProgress) => void>;
+}
+
+export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
+  const { now, logger, metrics, periodic } = deps;
+  const ending = new AbortController();
+  const underWay = new Map<string, UnderWay>();
+  const warmed = new Set<string>();
+  let ended: WarmedRepository[] = [];
+  let pass: Omit<PassState, 'repos'> = {
+    running: false,
+    startedAtMs: undefined,
+    endedAtMs: undefined,
+    outcome: undefined,
+  };
+
+  async function warmOnce(warming: Warming): Promise<WarmedRepository> {
+    const result = await warmRepository(deps, warming, ending.signal);
+    const { repo, path, status, ms, error } = result;
+    metrics.prewarmRepoSeconds.observe({ path, status }, ms / 1000);
+    const fields = { repo, path, status, ms, ...(error === undefined ? {} : { error }) };
+    if (status === 'ok' || status === 'skipped') logger.info('prewarm.repo', fields);
+    else logger.warn('prewarm.repo', fields);
+    if (status === 'ok' || (status === 'skipped' && path !== 'clone')) {
+      if (warmed.size < MAX_WARMED) warmed.add(repo);
+    }
+    if (status === 'gone') warmed.delete(repo);
+    return result;
+  }
+
+  /** Rejects with `aborted` alone. */
+  async function joinOrWarm(warming: Warming): Promise<WarmedRepository> {
+    const { name } = warming.repository;
+    const present = underWay.get(name);
+    const { onProgress } = warming;
+    if (present !== undefined) {
+      if (onProgress !== undefined) present.listeners.add(onProgress);
+      return present.done;
+    }
+    const listeners = new Set(onProgress === undefined ? [] : [onProgress]);
+    const tell = (progress: WarmProgress): void => {
+      for (const listener of listeners) listener(progress);
+    };
+    const done = warmOnce({ ...warming, onProgress: tell }).finally(() => underWay.delete(name));
+    underWay.set(name, { done, listeners });
+    return done;
+  }
+
+  async function passOnce(signal: AbortSignal): Promise<void> {
+    const startedAtMs = now();
+    ended = [];
+    pass = { running: true, startedAtMs, endedAtMs: undefined, outcome: undefined };
+    let outcome: PassOutcome = 'failed';
+    let failure: unknown;
+    try {
+      const days = Math.max(1, Math.ceil(options.windowMs / DAY_MS));
+      const { mostCloned, concurrency, histogramTimeoutMs = HISTOGRAM_TIMEOUT_MS } = options;
+      outcome = await runPass(
+        {
+          ...deps,
+          warm: async ({ repository, wasHere }) => {
+            const result = await joinOrWarm({ repository, wasHere, notDoneSinceMs: startedAtMs });
+            ended.push(result);
+            return result;
+          },
+        },
+        { mostCloned, windowDays: days, concurrency, histogramTimeoutMs },
+        signal,
+      );
+    } catch (error) {
+      failure = error;
+      if (signal.aborted || isHotpackError(error, 'aborted')) outcome = 'aborted';
+    }
+    const endedAtMs = now();
+    pass = { running: false, startedAtMs, endedAtMs, outcome };
+    metrics.prewarmPasses.add({ outcome });
+    metrics.prewarmPassSeconds.observe({ outcome }, (endedAtMs - startedAtMs) / 1000);
+    const count = (isFailed: boolean): number =>
+      ended.filter((one) => one.status !== 'skipped' && (one.status !== 'ok') === isFailed).length;
+    const fields = { outcome, warmed: count(false), failed: count(true), ms: endedAtMs - startedAtMs };
+    if (outcome === 'failed') logger.warn('prewarm.end', { ...fields, error: failure });
+    else logger.info('prewarm.end', fields);
+  }
+
+  return {
+    start() {
+      if (options.mostCloned === 0) return;
+      periodic.add({ name: 'prewarm', intervalMs: options.intervalMs, runsAtStart: true, run: passOnce });
+    },
+    async stop() {
+      ending.abort();
+      await Promise.allSettled([...underWay.values()].map(({ done }) => done));
+    },
+    state: () => ({ ...pass, repos: [...ended] }),
+    async warmRepository(repository: Repository, onProgress) {
+      const startedAtMs = now();
+      const failed = (error: string): WarmedRepository => ({
+        repo: repository.name,
+        path: 'fetch',
+        status: 'error',
+        ms: now() - startedAtMs,
+        error,
+      });
+      if (ending.signal.aborted) return failed('hotpack is shutting down');
+      try {
+        return await joinOrWarm({ repository, wasHere: await isHere(deps, repository), onProgress });
+      } catch (error) {
+        return failed(ending.signal.aborted ? 'hotpack is shutting down' : storageMessage(error));
+      }
+    },
+    isWarmed: (repo) => warmed.has(repo),
+  };
+}
+
+function isHere(deps: WarmDeps, repository: Repository): Promise<boolean> {
+  return deps.mirrorOf(repository).isHere();
+}
+
+function storageMessage(error: unknown): string {
+  return isHotpackError(error) ? error.message : 'hotpack failed';
+}
