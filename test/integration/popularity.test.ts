@@ -1,5 +1,6 @@
 /** What real clients do, as the built server counts it: each clone once, nothing else ever. */
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -173,6 +174,45 @@ test('`hotpack top` shows them, a restart keeps them, and a forwarded question i
   expect(JSON.parse(printed.stdout)).toMatchObject({ days: 1, repos: [{ repo: 'up/warm', clones: before }] });
   const forwarded = await send(`${hotpack.url}/api/v1/repos/top`, { headers: { 'x-forwarded-for': '127.0.0.1' } });
   expect(forwarded.status).toBe(403);
+});
+
+test('counts go from one folder to another without a server, and every way to be wrong has its exit code', async () => {
+  const [from, to] = [`fs:${temporaryFolder('kv')}`, `fs:${temporaryFolder('kv')}`];
+  const today = new Date().toISOString().slice(0, 10);
+  const lines = ['up/a', 'up/b'].map((repo, n) => `${JSON.stringify({ repo, day: today, clones: n + 1 })}\n`).join('');
+  const file = join(temporaryFolder('counts'), 'counts.ndjson');
+  writeFileSync(file, lines);
+  expect(await command(['counts', 'import', file, '--json'], { HOTPACK_KV: from })).toEqual({
+    code: 0,
+    stdout: '{"lines":2,"clones":3,"skipped":0}\n',
+  });
+  expect(await command(['counts', 'export'], { HOTPACK_KV: from })).toEqual({ code: 0, stdout: lines });
+  writeFileSync(file, `${lines}{"repo":"up/a"}\n`);
+  expect((await command(['counts', 'import', file], { HOTPACK_KV: to })).code).toBe(1);
+  expect(await command(['counts', 'export'], { HOTPACK_KV: to })).toEqual({ code: 0, stdout: '' });
+  for (const wrong of [
+    [],
+    ['nothing'],
+    ['counts'],
+    ['counts', 'import'],
+    ['top', '--days', '91'],
+    ['top', '--sort'],
+    ['top', 'x'],
+  ]) {
+    expect([wrong, (await command(wrong, { HOTPACK_KV: to })).code]).toEqual([wrong, 2]);
+  }
+  expect((await command(['counts', 'export'], { HOTPACK_KV: 'memory:' })).code).toBe(2);
+  expect((await command(['counts', 'export'], { HOTPACK_KV: 'nothing:' })).code).toBe(2);
+  expect((await command(['top'], { HOTPACK_SERVER: 'http://127.0.0.1:1' })).code).toBe(1);
+});
+
+test('with an admin token the API asks for it, and `hotpack top` brings it', async () => {
+  const guarded = await openHouse({}, { HOTPACK_ADMIN_TOKEN: 'a-token-for-tests' });
+  const { url } = guarded.hotpack;
+  expect((await send(`${url}/api/v1/repos/top`)).status).toBe(401);
+  expect((await command(['top'], { HOTPACK_SERVER: url })).code).toBe(1);
+  expect((await command(['top'], { HOTPACK_SERVER: url, HOTPACK_ADMIN_TOKEN: 'a-token-for-tests' })).code).toBe(0);
+  await guarded.close();
 });
 
 test('a store that cannot be reached changes nothing for clients', async () => {

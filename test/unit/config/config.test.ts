@@ -40,6 +40,10 @@ test('nothing set gives the defaults of the contract', () => {
     packCacheBytes: 10 * 2 ** 30,
     memoryBytes: 512 * 2 ** 20,
     maxRequestBytes: 64 * 2 ** 20,
+    kv: { kind: 'store' },
+    kvFlushIntervalMs: 5_000,
+    cloneRetentionMs: 90 * 86_400_000,
+    adminToken: '',
     shutdownTimeoutMs: 30_000,
     logLevel: 'info',
     secrets: [],
@@ -105,6 +109,9 @@ const WRONG: readonly (readonly [string, string])[] = [
   ['HOTPACK_MEMORY_BYTES', '1MiB'],
   ['HOTPACK_STORAGE', 's3://bucket'],
   ['HOTPACK_STORAGE', 'fs:'],
+  ['HOTPACK_KV_FLUSH_INTERVAL', '0'],
+  ['HOTPACK_CLONE_RETENTION', '0d'],
+  ['HOTPACK_CLONE_RETENTION', '3661d'],
   ['HOTPACK_LOG_LEVEL', 'loud'],
   ['HOTPACK_UPSTREAMS', ','],
   ['HOTPACK_UPSTREAMS', 'a/b'],
@@ -134,6 +141,20 @@ describe('secrets', () => {
   test('a wrong token list is refused without its value', () => {
     expect(refusal({ HOTPACK_UPSTREAM_TOKENS: 'topsecret' })).not.toContain('topsecret');
     expect(refusal({ HOTPACK_UPSTREAM_TOKENS: 'elsewhere.example=topsecret' })).not.toContain('topsecret');
+  });
+
+  test('a key-value store and an admin token that are wrong are refused without their values', () => {
+    expect(refusal({ HOTPACK_KV: 'redis:/topsecret@host' })).not.toContain('topsecret');
+    expect(refusal({ HOTPACK_ADMIN_TOKEN: 'top secret' })).not.toContain('secret');
+    const { kv, adminToken, secrets } = read({
+      HOTPACK_KV: 'redis://:top%20secret@h/1',
+      HOTPACK_ADMIN_TOKEN: 'a-bearer-token',
+    });
+    expect({ kv, adminToken }).toEqual({
+      kv: { kind: 'redis', url: 'redis://:top%20secret@h/1' },
+      adminToken: 'a-bearer-token',
+    });
+    expect(secrets).toEqual(expect.arrayContaining(['top%20secret', 'top secret', 'a-bearer-token']));
   });
 
   test('userinfo in an upstream is refused without being shown', () => {
