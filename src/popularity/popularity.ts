@@ -41,6 +41,8 @@ const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
 /** A store that fails is asked less and less often, down to this. */
 const SLOWEST_FLUSH_MS = MINUTE_MS;
+/** A flush that rides on a request has not ended after this: the runtime has ended it. */
+const LOST_FLUSH_MS = 2 * MINUTE_MS;
 
 export function createInstanceName(): string {
   return `i${crypto.randomUUID().replaceAll('-', '').slice(0, 16)}`;
@@ -64,8 +66,12 @@ export function createPopularity(deps: PopularityDeps, options: PopularityOption
   }
 
   function flush(signal?: AbortSignal): Promise<void> {
-    flushing ??= flushOnce(signal).finally(() => (flushing = undefined));
-    return flushing;
+    if (flushing !== undefined) return flushing;
+    const begun = flushOnce(signal).finally(() => {
+      if (flushing === begun) flushing = undefined;
+    });
+    flushing = begun;
+    return begun;
   }
 
   async function flushOnce(signal?: AbortSignal): Promise<void> {
@@ -81,6 +87,17 @@ export function createPopularity(deps: PopularityDeps, options: PopularityOption
     } catch (error) {
       if (failures++ === 0) logger.warn('counts_failed', { error });
     }
+  }
+
+  /** What one request has begun no other may wait for; a flush that its request took along to its end has to be given up. */
+  function flushWithRequest(waitUntil: (promise: Promise<unknown>) => void): void {
+    const sinceMs = now() - lastFlushMs;
+    if (sinceMs < options.flushIntervalMs || (flushing !== undefined && sinceMs < LOST_FLUSH_MS)) return;
+    if (flushing !== undefined) {
+      for (const part of own.dirtyParts()) part.isUncertain ||= part.isUsed;
+      flushing = undefined;
+    }
+    waitUntil(flush());
   }
 
   function flushLater(): void {
@@ -128,7 +145,7 @@ export function createPopularity(deps: PopularityDeps, options: PopularityOption
         add('clones', repo, CLONES, 1);
       }
       add('traffic', repo, shapeField(own.fieldsOf('traffic', dayOf(now()), repo), shape), 1);
-      if (!isStarted && waitUntil !== undefined && now() - lastFlushMs >= options.flushIntervalMs) waitUntil(flush());
+      if (!isStarted && waitUntil !== undefined) flushWithRequest(waitUntil);
     },
     countAnswer(repo, source, bytes) {
       const fields = answerFields(source);

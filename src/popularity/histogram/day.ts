@@ -3,8 +3,13 @@ export type Day = string;
 
 const DAY_MS = 86_400_000;
 
+/** Asked for with every request: the last answer is kept. */
+let last = { number: Number.NaN, day: '' };
+
 export function dayOf(ms: number): Day {
-  return new Date(ms).toISOString().slice(0, 10);
+  const number = Math.floor(ms / DAY_MS);
+  if (number !== last.number) last = { number, day: new Date(ms).toISOString().slice(0, 10) };
+  return last.day;
 }
 
 export function addDays(day: Day, days: number): Day {

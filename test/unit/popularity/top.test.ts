@@ -219,3 +219,26 @@ test('without timers a flush rides on requests, no more often than the interval'
   await Promise.all(waiting);
   expect(calls.write).toBe(2);
 });
+
+test('a flush that ended with its request is given up, joined by no other request, and loses nothing', async () => {
+  const { kv } = countingKv();
+  let isHanging = true;
+  const hanging: Kv = { ...kv, set: (...args) => (isHanging ? new Promise(() => undefined) : kv.set(...args)) };
+  const made = world(hanging);
+  const waiting: Promise<unknown>[] = [];
+  const count = (afterMs: number): number => {
+    made.nowMs += afterMs;
+    made.popularity.countFetch({
+      repo: 'up/a',
+      isClone: true,
+      shape: 's',
+      waitUntil: (promise) => waiting.push(promise),
+    });
+    return waiting.length;
+  };
+  expect([count(5_000), count(60_000), count(59_999)]).toEqual([1, 1, 1]);
+  isHanging = false;
+  expect(count(1)).toBe(2);
+  await waiting[1];
+  expect((await world(kv).popularity.top({ days: 1, limit: 1 })).repos).toEqual([{ repo: 'up/a', clones: 4 }]);
+});
