@@ -96,7 +96,7 @@ export function createClaims(deps: ClaimsDeps): Claims {
         const found = await storage.readDocument(key, signal);
         const record = found.kind === 'absent' ? undefined : parse(found.bytes);
         if (record !== undefined) {
-          if (record.doneAtMs >= notDoneSinceMs) return { kind: 'done', atMs: record.doneAtMs };
+          if (record.doneAtMs > 0 && record.doneAtMs >= notDoneSinceMs) return { kind: 'done', atMs: record.doneAtMs };
           const leftMs = record.untilMs - now();
           // Nobody claims for longer than `TTL_MS`: beyond twice that it is a clock gone wrong.
           if (leftMs > 0 && leftMs <= 2 * TTL_MS) return { kind: 'held', holder: record.holder };

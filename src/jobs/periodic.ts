@@ -125,7 +125,8 @@ export function createPeriodicJobs(deps: PeriodicDeps): PeriodicJobs {
       await sleepUntil(Math.max(before.startedAtMs ?? addedAtMs, ranAtMs) + jittered(intervalMs));
       // oxlint-disable-next-line no-await-in-loop
       const last = await readLast(name);
-      const isDoneByAnother = (last.startedAtMs ?? 0) > (before.startedAtMs ?? 0);
+      const isDoneByAnother =
+        before.version !== undefined && last.version !== undefined && last.version !== before.version;
       // oxlint-disable-next-line no-await-in-loop
       if (isDoneByAnother || !(await noteStart(name, last))) continue;
       ranAtMs = now();

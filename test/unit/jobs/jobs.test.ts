@@ -57,6 +57,30 @@ describe('jobs', () => {
     expect(jobs.snapshot()).toEqual({ waiting: 0, running: 0, runningClones: 0, done: 6, failed: 0, aborted: 0 });
   });
 
+  it('that started in the background take no more than their places, whoever joins them', async () => {
+    const { started, job, control } = createBench();
+    const jobs = createJobs({ concurrency: 4, cloneConcurrency: 2, backgroundConcurrency: 1 });
+    const background = { kind: 'fill', priority: 'background' } as const;
+    for (const key of ['b1', 'b2', 'b3']) jobs.submit(job(key, background));
+    jobs.submit(job('b1', { kind: 'fill', priority: 'client-waits' }));
+    jobs.submit(job('b3', { kind: 'fill', priority: 'client-waits' }));
+    jobs.submit(job('soon', { kind: 'fill' }));
+    await settle();
+    // What a client waits for is in the background no more; b1 took its place there when it started.
+    expect(started).toEqual(['b1', 'b3']);
+    control('b3').resolve('done');
+    await settle();
+    expect(started).toEqual(['b1', 'b3', 'soon']);
+    control('soon').resolve('done');
+    await settle();
+    expect(started).not.toContain('b2');
+    control('b1').resolve('done');
+    await settle();
+    expect(started).toEqual(['b1', 'b3', 'soon', 'b2']);
+    control('b2').resolve('done');
+    expect(() => createJobs({ concurrency: 1, cloneConcurrency: 1, backgroundConcurrency: 0 })).toThrow(/whole number/);
+  });
+
   it('of one repository never run together, and hold up no other', async () => {
     const { started, job, control } = createBench();
     const jobs = createJobs({ concurrency: 4, cloneConcurrency: 4 });

@@ -175,11 +175,15 @@ test('the metrics are those of the contract, and gauges are collected when they 
     'hotpack_counts_dropped_total counter',
     'hotpack_jobs gauge',
     'hotpack_mirrors gauge',
+    'hotpack_prewarm_pass_duration_seconds histogram',
+    'hotpack_prewarm_passes_total counter',
+    'hotpack_prewarm_repo_duration_seconds histogram',
     'hotpack_request_duration_seconds histogram',
     'hotpack_requests_total counter',
     'hotpack_served_bytes_total counter',
     'hotpack_stored_bytes gauge',
     'hotpack_upstream_bytes_total counter',
     'hotpack_upstream_requests_total counter',
+    'hotpack_warmed_requests_total counter',
   ]);
 });
