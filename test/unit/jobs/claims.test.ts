@@ -134,7 +134,9 @@ describe.each(Object.entries(STORES))('claims over %s', (_, makeStore) => {
     });
     const other = await instance(open, clock, 'other');
     await ahead.take('a');
-    await release(await other.take('a'));
+    const taken = await other.take('a');
+    expect(taken.kind).toBe('claimed');
+    await release(taken);
     const storage = await open();
     storages.push(storage);
     await storage.replaceDocument('jobs/claims/b', new TextEncoder().encode('{"holder":7}'), 'absent');
