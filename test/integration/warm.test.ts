@@ -52,7 +52,8 @@ async function openUpstream(names: readonly string[]): Promise<void> {
 
 function serverWith(env: Readonly<Record<string, string>>, folder?: string): Hotpack {
   const hotpack = new Hotpack({
-    upstreams: { up: upstream.base('up') },
+    // Nobody listens on port 1.
+    upstreams: { up: upstream.base('up'), dead: 'http://127.0.0.1:1/dead' },
     env: { HOTPACK_PREWARM_MOST_CLONED_REPOS: '10', ...env },
     ...(folder === undefined ? {} : { folder }),
   });
@@ -178,7 +179,7 @@ test('an upstream that trickles, one that is gone and one that breaks off stop n
   await first.stop();
   await importCounts(
     first.folder,
-    names.map((name, i) => ({ repo: `up/${name}`, daysAgo: 0, clones: 100 - i })),
+    [...names.map((name) => `up/${name}`), 'dead/refused'].map((repo, i) => ({ repo, daysAgo: 0, clones: 100 - i })),
   );
   for (const name of ['trickles', 'old']) commitUpstream(upstream.folder(`up/${name}`));
   upstream.when({ repository: 'up/trickles', kind: 'fetch' }, { do: 'trickle', bytes: 1, everyMs: 100 });
@@ -195,6 +196,7 @@ test('an upstream that trickles, one that is gone and one that breaks off stop n
     'up/same': 'fetch ok',
     'up/gone': 'clone gone',
     'up/breaks': 'clone error',
+    'dead/refused': 'clone error',
     'up/private': 'clone no_access',
     'up/fine': 'clone ok',
     'up/also': 'clone ok',
@@ -208,12 +210,13 @@ test('an upstream that trickles, one that is gone and one that breaks off stop n
   expect(upstream.journal.select({ repository: 'up/old', kind: 'fetch', since })).toHaveLength(1);
   const warnings = second.log.filter((line) => line.event === 'prewarm.repo' && line.level === 'warn');
   expect(warnings.map((line) => String(line['repo'])).toSorted()).toEqual([
+    'dead/refused',
     'up/breaks',
     'up/gone',
     'up/private',
     'up/trickles',
   ]);
-  expect(second.log.filter((line) => line.event === 'prewarm.end')).toMatchObject([{ warmed: 4, failed: 4 }]);
+  expect(second.log.filter((line) => line.event === 'prewarm.end')).toMatchObject([{ warmed: 4, failed: 5 }]);
 
   // What is gone is not asked for again, what failed otherwise is.
   await second.stop();
