@@ -16,6 +16,7 @@ import type { FillRequest } from './fill.ts';
 import { runFill } from './fill.ts';
 import { LocalCopy, missingOf } from './local-copy.ts';
 import { Advertised } from './refs/advertised.ts';
+import { BoundaryCheck } from './refs/boundary-check.ts';
 import type { RefsAnswer, RefsAsking, RefsCheck, RefsScope } from './refs/refs-ledger.ts';
 import { BRANCH_PREFIXES, RefsLedger } from './refs/refs-ledger.ts';
 import { branchTips, combineRefs, sameRefs } from './refs/tips.ts';
@@ -41,6 +42,7 @@ export class Mirror {
   readonly #copy: LocalCopy;
   readonly #context: MirrorContext;
   readonly #ledger: RefsLedger;
+  readonly #boundary: BoundaryCheck;
   readonly #advertised: Advertised;
   readonly #wants: Wants;
   readonly #backoff: Backoff;
@@ -70,6 +72,7 @@ export class Mirror {
       this.#update('client-waits', asker, { onProgress: (progress) => onBytes(Number(progress)) }),
     );
     this.#backoff = new Backoff(now);
+    this.#boundary = new BoundaryCheck({ now, intervalMs: services.refCheckIntervalMs });
     this.#ledger = new RefsLedger({
       now,
       intervalMs: services.refCheckIntervalMs,
@@ -179,6 +182,14 @@ export class Mirror {
   /** Gets objects that a client wants and that are not here, by hash. */
   obtain(wants: readonly Oid[], asker: Asker, signal: AbortSignal): Promise<Obtained> {
     return this.#wants.obtain(wants, this.knownRefs(), asker, signal);
+  }
+
+  /** Whether upstream's own history is cut, so that ours is not what it would give. */
+  isShallowUpstream(asking: RefsAsking): Promise<boolean> {
+    const { arrivedAtMs, asker, signal } = asking;
+    return this.#boundary.isShallow(arrivedAtMs, () =>
+      this.#services.upstream.probe(this.repository, { credential: asker.credential, gitProtocol: 0, signal }),
+    );
   }
 
   /** Those of `wants`, all of them here, that only upstream can allow to be given away. */

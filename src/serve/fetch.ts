@@ -8,7 +8,7 @@ import type { FetchRequest } from '../protocol/fetch-request.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import { answerFromMirror } from './from-mirror.ts';
 import { forwardRaw, passThrough } from './pass-through.ts';
-import { dependsOnRefs, planFetch } from './plan-fetch.ts';
+import { dependsOnRefs, planFetch, wantsWholeHistory } from './plan-fetch.ts';
 import { refsShown } from './refs-shown.ts';
 import type { Serving } from './services.ts';
 import { uploadPackResponse } from './services.ts';
@@ -39,11 +39,18 @@ export async function answerFetch(serving: Serving, request: FetchRequest, body:
     }
     const refused = await settle(serving, { request, snapshot, wants: plan.query.wants, refs, body });
     if (refused !== undefined) return refused;
+    if (wantsWholeHistory(request) && (await isCutUpstream(serving))) return await forwardRaw(serving, body);
     isTaken = true;
     return await answerFromMirror(serving, { request, snapshot, query: plan.query, wantedRefs: plan.wantedRefs });
   } finally {
     if (!isTaken) snapshot?.release();
   }
+}
+
+/** v0 and v1 clients were shown with their refs whether upstream is shallow. */
+async function isCutUpstream({ context, mirror, asker }: Serving): Promise<boolean> {
+  const { granted, arrivedAtMs, signal, protocol } = context;
+  return protocol === 2 && !granted.stale && (await mirror.isShallowUpstream({ arrivedAtMs, asker, signal }));
 }
 
 /** Gets what is missing and answers from the mirror; where that takes too long, upstream answers this one. */

@@ -37,6 +37,11 @@ export function isCloneLike(request: FetchRequest): boolean {
   return request.done && request.haves.length === 0 && request.shallows.length === 0;
 }
 
+/** A clone-like request that takes histories to their roots, and all that they hold. */
+export function wantsWholeHistory(request: FetchRequest): boolean {
+  return isCloneLike(request) && request.deepen.kind === 'none' && request.filter.kind === 'none';
+}
+
 export function planFetch(request: FetchRequest, state: FetchState): FetchPlan {
   const { filter } = request;
   if (filter.kind === 'unsupported' || request.packfileUris.length > 0 || request.serverOptions.length > 0) {

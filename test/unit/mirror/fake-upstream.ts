@@ -12,7 +12,7 @@ import type { Ref, RefsSnapshot } from '../../../src/protocol/refs-snapshot.ts';
 import type { Storage } from '../../../src/storage/contract.ts';
 import { createMemoryStorage } from '../../../src/storage/drivers/memory.ts';
 import type { Logger } from '../../../src/telemetry/logger.ts';
-import type { Failure, FetchOk, Refused, RefsOk, Upstream } from '../../../src/upstream/contract.ts';
+import type { Failure, FetchOk, ProbeOk, Refused, RefsOk, Upstream } from '../../../src/upstream/contract.ts';
 import { Credential } from '../../../src/upstream/credential.ts';
 import type { Repository } from '../../../src/upstream/repository.ts';
 import { gitEnvironment, gitSync } from '../../support/git.ts';
@@ -141,8 +141,13 @@ export class FakeUpstream implements Upstream {
     return { kind: 'ok', body: stream };
   }
 
-  probe(): never {
-    throw new Error('not asked for here');
+  /** How often the v0 list was asked for, and whether it ends in a boundary. */
+  probes = 0;
+  isShallow = false;
+  async probe(): Promise<ProbeOk> {
+    this.probes++;
+    const { isShallow } = this;
+    return { kind: 'ok', objectFormat: 'sha1', transport: { kind: 'v0', capabilities: [], isShallow } };
   }
   probeAsHotpack(): never {
     throw new Error('not asked for here');

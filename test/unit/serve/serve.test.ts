@@ -223,3 +223,13 @@ async function idleOf(world: World): Promise<void> {
     expect(snapshot).toBeDefined();
   });
 }
+
+test('a whole history is not given away where upstream has cut its own; a shallow one is', async () => {
+  bench = await createBench();
+  bench.world.upstream.isShallow = true;
+  const asked = bench.world.upstream.fetches.length;
+  expect((await read(await bench.fetch([`want ${bench.tip}`]))).source).toBe('upstream');
+  expect(bench.world.upstream.fetches).toHaveLength(asked + 1);
+  expect((await read(await bench.fetch(['deepen 1', `want ${bench.tip}`]))).source).toBe('mirror');
+  expect(bench.world.upstream.probes).toBe(1);
+});
