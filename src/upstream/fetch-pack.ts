@@ -7,7 +7,7 @@ import type { Oid } from '../bytes/oid.ts';
 import { iterateStream } from '../bytes/streams.ts';
 import type { Capabilities } from '../protocol/capabilities/capability.ts';
 import { createFetchRequest } from '../protocol/fetch/create-fetch-request.ts';
-import { V2AnswerParser } from '../protocol/fetch/v2-answer-parser.ts';
+import { V2AnswerParser, type V2AnswerEvent } from '../protocol/fetch/v2-answer-parser.ts';
 import type { ShallowInfo, WantedRef } from '../protocol/fetch/v2-answer.ts';
 import { writeFetch } from '../protocol/fetch/write-fetch.ts';
 import type { FetchRequest } from '../protocol/fetch-request.ts';
@@ -54,14 +54,8 @@ export async function fetchPack(
   let wantedRefs: readonly WantedRef[] = [];
   try {
     while (true) {
-      const event = parser.next();
+      const event = await nextEvent(parser, chunks);
       switch (event.kind) {
-        case 'need-more': {
-          const { done, value } = await chunks.next();
-          if (done === true) throw cut(parser);
-          parser.push(value);
-          break;
-        }
         case 'error':
           await chunks.return();
           return { kind: 'refused', message: event.message };
@@ -101,14 +95,8 @@ async function* packBytes(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   try {
     while (true) {
-      const event = parser.next();
+      const event = await nextEvent(parser, chunks);
       switch (event.kind) {
-        case 'need-more': {
-          const { done, value } = await chunks.next();
-          if (done === true) throw cut(parser);
-          parser.push(value);
-          break;
-        }
         case 'pack':
           yield event.bytes;
           break;
@@ -125,6 +113,20 @@ async function* packBytes(
     }
   } finally {
     await chunks.return();
+  }
+}
+
+/** The next event, with as many chunks as it takes. Rejects with `upstream_unavailable` where the answer ends before it. */
+async function nextEvent(
+  parser: V2AnswerParser,
+  chunks: AsyncGenerator<Uint8Array, void, void>,
+): Promise<Exclude<V2AnswerEvent, { readonly kind: 'need-more' }>> {
+  while (true) {
+    const event = parser.next();
+    if (event.kind !== 'need-more') return event;
+    const { done, value } = await chunks.next();
+    if (done === true) throw cut(parser);
+    parser.push(value);
   }
 }
 
