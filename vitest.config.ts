@@ -7,6 +7,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
+          globalSetup: ['test/support/temporary-folder.ts'],
           testTimeout: 20_000,
         },
       },
@@ -14,7 +15,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          globalSetup: ['test/support/build-once.ts'],
+          globalSetup: ['test/support/build-once.ts', 'test/support/temporary-folder.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -23,7 +24,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'long',
           include: ['test/long/**/*.test.ts'],
-          globalSetup: ['test/support/build-once.ts'],
+          globalSetup: ['test/support/build-once.ts', 'test/support/temporary-folder.ts'],
           testTimeout: 600_000,
           hookTimeout: 120_000,
         },
