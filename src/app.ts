@@ -6,7 +6,7 @@ import type { Config } from './config.ts';
 import { createHttp, type HttpDeps, type Readiness } from './http/create-http.ts';
 import { createClaims } from './jobs/claims.ts';
 import { createJobs } from './jobs/jobs.ts';
-import { createPeriodicJobs } from './jobs/periodic.ts';
+import { createPeriodicJobs, type RunOutcome } from './jobs/periodic.ts';
 import { listMirrors } from './mirror/list-mirrors.ts';
 import { Mirrors } from './mirror/mirrors.ts';
 import { createRepositoryStates } from './mirror/repository-states.ts';
@@ -39,6 +39,7 @@ const ANSWERS_SHARE = 1 / 8;
 /** How long a finished answer waits for others who ask the same before its mirror is there. */
 const LINGER_MS = 30_000;
 const PROBE_TIMEOUT_MS = 2_000;
+const DAY_MS = 86_400_000;
 
 export interface AppOptions {
   /** See `HttpDeps.writeChallenges`. */
@@ -161,6 +162,11 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     onPushed: (repository) => mirrors.of(repository).pushed(),
   });
 
+  async function tidyCounts(signal: AbortSignal): Promise<RunOutcome> {
+    await popularity.tidy(signal);
+    return 'done';
+  }
+
   async function readiness(): Promise<Readiness> {
     if (isDraining) return { ready: false, reason: 'draining' };
     const deadline = createDeadline({ timeoutMs: PROBE_TIMEOUT_MS, operation: 'storage probe' });
@@ -211,6 +217,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     h3,
     async start() {
       popularity.start();
+      periodic.add({ name: 'tidy-counts', intervalMs: DAY_MS, runsAtStart: false, run: tidyCounts });
       warm.start();
       logger.info('started', { version: VERSION, runtime: platform.kind });
     },

@@ -1,7 +1,8 @@
 /**
  * Work that is done again and again. When it last began is a document in the store: so it survives restarts, and of several
  * instances over one store the first whose time has come does it while the others wait for the next time. Intervals have
- * jitter, so that instances that started together do not stay together.
+ * jitter, so that instances that started together do not stay together. What was never done is due soon after the start, and
+ * what failed is tried again sooner: after a minute, then twice as long each time, up to the interval.
  *
  * Each job has a loop of its own: one that throws or hangs holds up no other.
  */
@@ -14,18 +15,24 @@ import type { Logger } from '../telemetry/logger.ts';
 const JITTER = 0.1;
 /** A timer takes no more. */
 const LONGEST_SLEEP_MS = 2 ** 31 - 1;
+/** What was never done waits so long, and what failed for the first time. */
+const FIRST_MS = 5 * 60_000;
+const RETRY_MS = 60_000;
+const SLOWEST_RETRY_MS = 3_600_000;
 const FOLDER = 'jobs/periodic';
 
 export interface PeriodicJob {
   /** One segment of a storage key. */
   readonly name: string;
-  /** From beginning to beginning; a run that takes longer is followed by the next one at once. 0: never again. */
+  /** From beginning to beginning; a run that takes longer is followed by the next one at once. 0: once that went well, never again. */
   readonly intervalMs: number;
   /** True: also when the process starts, whenever it was last done. */
   readonly runsAtStart: boolean;
-  /** MUST settle soon after the signal fires. */
-  readonly run: (signal: AbortSignal) => Promise<void>;
+  /** `failed`: it has said why; a rejection is logged. MUST settle soon after the signal fires. */
+  readonly run: (signal: AbortSignal) => Promise<RunOutcome>;
 }
+
+export type RunOutcome = 'done' | 'failed';
 
 export interface PeriodicDeps {
   readonly storage: Pick<Storage, 'readDocument' | 'replaceDocument'>;
@@ -87,12 +94,13 @@ export function createPeriodicJobs(deps: PeriodicDeps): PeriodicJobs {
     }
   }
 
-  async function run(job: PeriodicJob): Promise<void> {
-    if (signal.aborted) return;
+  async function run(job: PeriodicJob): Promise<RunOutcome> {
+    if (signal.aborted) return 'failed';
     try {
-      await job.run(signal);
+      return await job.run(signal);
     } catch (error) {
       if (!signal.aborted) logger.warn('job_failed', { kind: job.name, error });
+      return 'failed';
     }
   }
 
@@ -109,29 +117,37 @@ export function createPeriodicJobs(deps: PeriodicDeps): PeriodicJobs {
   }
 
   async function loop(job: PeriodicJob): Promise<void> {
-    const { name, intervalMs } = job;
-    const addedAtMs = now();
+    const { name, intervalMs, runsAtStart } = job;
+    const firstAtMs = now() + jittered(Math.min(FIRST_MS, intervalMs));
     // What this process began itself counts even where the store did not take it.
-    let ranAtMs = 0;
-    if (job.runsAtStart) {
-      ranAtMs = addedAtMs;
+    let ranAtMs: number | undefined;
+    let failures = 0;
+    const runOnce = async (): Promise<void> => {
+      ranAtMs = now();
+      failures = (await run(job)) === 'failed' ? failures + 1 : 0;
+    };
+    if (runsAtStart) {
       await noteStart(name, await readLast(name));
-      await run(job);
+      await runOnce();
     }
-    while (intervalMs > 0 && !signal.aborted) {
+    while ((intervalMs > 0 || failures > 0) && !signal.aborted) {
       // oxlint-disable-next-line no-await-in-loop -- one run after the other
       const before = await readLast(name);
+      const lastAtMs = latest(before.startedAtMs, ranAtMs);
       // oxlint-disable-next-line no-await-in-loop
-      await sleepUntil(Math.max(before.startedAtMs ?? addedAtMs, ranAtMs) + jittered(intervalMs));
+      await sleepUntil(lastAtMs === undefined ? firstAtMs : lastAtMs + jittered(pauseAfter(failures, intervalMs)));
       // oxlint-disable-next-line no-await-in-loop
       const last = await readLast(name);
       const isDoneByAnother =
         before.version !== undefined && last.version !== undefined && last.version !== before.version;
       // oxlint-disable-next-line no-await-in-loop
-      if (isDoneByAnother || !(await noteStart(name, last))) continue;
-      ranAtMs = now();
+      if (isDoneByAnother || !(await noteStart(name, last))) {
+        // Where it failed there too, it is tried again there.
+        failures = 0;
+        continue;
+      }
       // oxlint-disable-next-line no-await-in-loop
-      await run(job);
+      await runOnce();
     }
   }
 
@@ -149,6 +165,16 @@ export function createPeriodicJobs(deps: PeriodicDeps): PeriodicJobs {
       await Promise.all(loops);
     },
   };
+}
+
+/** From the beginning of the last run to the next one. */
+function pauseAfter(failures: number, intervalMs: number): number {
+  if (failures === 0) return intervalMs;
+  return Math.min(RETRY_MS * 2 ** Math.min(failures - 1, 10), intervalMs > 0 ? intervalMs : SLOWEST_RETRY_MS);
+}
+
+function latest(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.max(one, other);
 }
 
 function parseStartedAt(bytes: Uint8Array): number | undefined {

@@ -46,7 +46,7 @@ export interface Traffic {
 }
 
 export interface Popularity extends PopularityCounters {
-  /** Starts flushing and tidying by timers. Without it a flush rides on requests. */
+  /** Starts flushing by timers. Without it a flush rides on requests. */
   start(): void;
   /** What this instance has not written yet is included. Never writes. Rejects where the key-value store fails. */
   top(question: TopQuestion, signal?: AbortSignal): Promise<Top>;
@@ -54,6 +54,11 @@ export interface Popularity extends PopularityCounters {
   traffic(days: number, signal?: AbortSignal): Promise<ReadonlyMap<string, Traffic>>;
   /** Writes what was counted. Never rejects: what could not be written waits. */
   flush(signal?: AbortSignal): Promise<void>;
+  /**
+   * Gathers days that are over, removes what is older than is kept and what is no count, and reports that. To be done once a
+   * day, by one of the instances: more cost reads and change nothing. Rejects where the key-value store fails.
+   */
+  tidy(signal: AbortSignal): Promise<void>;
   /** Ends the timers and flushes a last time. */
   stop(signal?: AbortSignal): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /**
- * Counts in memory, writes every `flushIntervalMs`, tidies once a day. Where the key-value store fails, counts wait in memory
+ * Counts in memory, writes every `flushIntervalMs`. Where the key-value store fails, counts wait in memory
  * up to `MAX_CELLS`; beyond that new ones are dropped and metered, and nothing else notices.
  *
  * Memory: about 250 bytes for each repository, day and field that was counted and is not over: at most 50 MB.
@@ -56,9 +56,7 @@ export function createPopularity(deps: PopularityDeps, options: PopularityOption
   let isStarted = false;
   let failures = 0;
   let flushTimer: ReturnType<typeof setTimeout> | undefined;
-  let tidyTimer: ReturnType<typeof setTimeout> | undefined;
   let flushing: Promise<void> | undefined;
-  let tidying: Promise<void> | undefined;
   let lastFlushMs = now();
 
   function add(kind: CountKind, repo: string, field: string, count: number): void {
@@ -108,24 +106,6 @@ export function createPopularity(deps: PopularityDeps, options: PopularityOption
     );
   }
 
-  function tidyLater(waitMs: number): void {
-    tidyTimer = setTimeout(() => {
-      tidying = tidyCounts(
-        kv,
-        {
-          now,
-          keptDays,
-          onEvent: ({ kind, ...fields }) => logger.warn('counts_odd', { what: kind, ...fields }),
-        },
-        ending.signal,
-      )
-        .catch((error: unknown) => {
-          if (!ending.signal.aborted) logger.warn('counts_failed', { error });
-        })
-        .then(() => (ending.signal.aborted ? undefined : tidyLater(jittered(DAY_MS))));
-    }, waitMs);
-  }
-
   async function sumOver(kind: CountKind, days: number, signal?: AbortSignal): Promise<Sums> {
     const to = dayOf(now());
     const from = addDays(to, 1 - days);
@@ -156,7 +136,6 @@ export function createPopularity(deps: PopularityDeps, options: PopularityOption
       if (isStarted) return;
       isStarted = true;
       flushLater();
-      tidyLater(jittered(5 * MINUTE_MS));
     },
     async top({ days, limit }: TopQuestion, signal): Promise<Top> {
       const { from, to, sums } = await sumOver('clones', days, signal);
@@ -167,12 +146,16 @@ export function createPopularity(deps: PopularityDeps, options: PopularityOption
       return new Map([...sums].map(([repo, fields]) => [repo, trafficOf(fields)]));
     },
     flush,
+    tidy: (signal) =>
+      tidyCounts(
+        kv,
+        { now, keptDays, onEvent: ({ kind, ...fields }) => logger.warn('counts_odd', { what: kind, ...fields }) },
+        signal,
+      ),
     async stop(signal) {
       clearTimeout(flushTimer);
-      clearTimeout(tidyTimer);
       ending.abort();
       await flushing;
-      await tidying;
       await flush(signal);
     },
   };
@@ -182,9 +165,4 @@ interface Sums {
   readonly from: Day;
   readonly to: Day;
   readonly sums: Counts;
-}
-
-/** Between one half and one and a half of it, so that instances that start together do not stay together. */
-function jittered(ms: number): number {
-  return ms * (0.5 + Math.random());
 }

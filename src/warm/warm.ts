@@ -5,7 +5,7 @@
  * Memory: an entry for each repository of the last pass, and for each that was warmed, at most `MAX_WARMED`.
  */
 import { isHotpackError } from '../bytes/error.ts';
-import type { PeriodicJobs } from '../jobs/periodic.ts';
+import type { PeriodicJobs, RunOutcome } from '../jobs/periodic.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Repository } from '../upstream/repository.ts';
@@ -85,7 +85,7 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
     return done;
   }
 
-  async function passOnce(signal: AbortSignal): Promise<void> {
+  async function passOnce(signal: AbortSignal): Promise<RunOutcome> {
     const startedAtMs = now();
     ended = [];
     pass = { running: true, startedAtMs, endedAtMs: undefined, outcome: undefined };
@@ -119,6 +119,7 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
     const fields = { outcome, warmed: count(false), failed: count(true), ms: endedAtMs - startedAtMs };
     if (outcome === 'failed') logger.warn('prewarm.end', { ...fields, error: failure });
     else logger.info('prewarm.end', fields);
+    return outcome === 'failed' ? 'failed' : 'done';
   }
 
   return {

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openFsStorage } from '../../src/storage/drivers/fs.ts';
+import { createKv } from '../../src/storage/kv/driver-kv.ts';
 import { git, gitSync, temporaryFolder, tryGit } from '../support/git.ts';
+import { Hotpack } from '../support/hotpack.ts';
 import { body, DELIMITER, FLUSH } from '../support/pkt-lines.ts';
 import { postUploadPack, send } from '../support/raw-client.ts';
 import { olderRichRepository, revision, richRepository } from '../support/repositories.ts';
@@ -213,6 +216,33 @@ test('with an admin token the API asks for it, and `hotpack top` brings it', asy
   expect((await command(['top'], { HOTPACK_SERVER: url })).code).toBe(1);
   expect((await command(['top'], { HOTPACK_SERVER: url, HOTPACK_ADMIN_TOKEN: 'a-token-for-tests' })).code).toBe(0);
   await guarded.close();
+});
+
+test('once a day one of those who share a store tidies it, and says what was no count', async () => {
+  const folder = temporaryFolder('tidy');
+  const storage = await openFsStorage({ folder });
+  const kv = createKv(storage, { base: 'kv', ownsDriver: false });
+  const daysAgo = (days: number): string => new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10);
+  const counts = '{"v":1,"repos":{"up/a":{"clones":2}}}';
+  const keyOf = (days: number): string => `counts:clones:${daysAgo(days)}:i00000001:0-0`;
+  for (const key of [keyOf(92), keyOf(89), keyOf(5), keyOf(1), 'counts:odd:key']) await kv.set(key, counts);
+  const lastRun = new TextEncoder().encode(JSON.stringify({ startedAtMs: Date.now() - 2 * 86_400_000 }));
+  await storage.replaceDocument('jobs/periodic/tidy-counts', lastRun, 'absent');
+  const both = [0, 1].map(() => new Hotpack({ upstreams: { up: 'http://127.0.0.1:1' }, folder }));
+  await Promise.all(both.map((one) => one.start()));
+  const recordOf = (days: number): string => `counts:clones:${daysAgo(days)}:record:`;
+  const expected = [keyOf(1), keyOf(5), keyOf(89), recordOf(5), recordOf(89)];
+  await expect
+    .poll(async () => {
+      const keys: string[] = [];
+      for await (const key of kv.list('')) keys.push(key.replace(/[0-9a-f]{40}$/, ''));
+      return keys.toSorted();
+    })
+    .toEqual(expected.toSorted());
+  const odd = both.flatMap((one) => one.log.filter((line) => line.event === 'counts_odd'));
+  expect(odd).toMatchObject([{ level: 'warn', what: 'malformed_key', key: 'counts:odd:key' }]);
+  for (const one of both) await one.stop();
+  await storage.close();
 });
 
 test('a store that cannot be reached changes nothing for clients', async () => {

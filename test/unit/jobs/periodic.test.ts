@@ -6,6 +6,8 @@ import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createFakeClock, type FakeClock } from './fake-clock.ts';
 
 const HOUR = 3_600_000;
+/** Hours until what was never done is done. */
+const FIRST = 5 / 60;
 
 interface Bench {
   readonly clock: FakeClock;
@@ -45,7 +47,7 @@ function createBench(): Bench {
       runsAtStart: false,
       run: () => {
         ran.push({ name, atMs: clock.now() - startMs });
-        return Promise.resolve();
+        return Promise.resolve('done' as const);
       },
       ...options,
     }),
@@ -55,19 +57,19 @@ function createBench(): Bench {
 const timesOf = (bench: Bench, name: string): number[] =>
   bench.ran.filter((one) => one.name === name).map((one) => one.atMs / HOUR);
 
-test('a job runs every interval, and a restart does not forget when it last did', async () => {
+test('a job is done soon after the first start, then every interval, and a restart does not forget when it last was', async () => {
   const bench = createBench();
   const first = bench.process();
   first.add(bench.job('tidy'));
-  await bench.clock.advance(2.5 * HOUR);
-  expect(timesOf(bench, 'tidy')).toEqual([1, 2]);
+  await bench.clock.advance(1.5 * HOUR);
+  expect(timesOf(bench, 'tidy')).toEqual([FIRST, 1 + FIRST]);
   await first.stop();
   const second = bench.process();
   second.add(bench.job('tidy'));
-  await bench.clock.advance(0.4 * HOUR);
-  expect(timesOf(bench, 'tidy')).toEqual([1, 2]);
+  await bench.clock.advance(0.5 * HOUR);
+  expect(timesOf(bench, 'tidy')).toEqual([FIRST, 1 + FIRST]);
   await bench.clock.advance(0.2 * HOUR);
-  expect(timesOf(bench, 'tidy')).toEqual([1, 2, 3]);
+  expect(timesOf(bench, 'tidy')).toEqual([FIRST, 1 + FIRST, 2 + FIRST]);
   await second.stop();
   await bench.clock.advance(10 * HOUR);
   expect(timesOf(bench, 'tidy')).toHaveLength(3);
@@ -79,11 +81,11 @@ test('jitter moves a run by a tenth of the interval at most', async () => {
     ['early', 0],
     ['late', 0.999_999],
   ] as const) {
-    bench.process({ random }).add(bench.job(name));
+    bench.process({ random }).add(bench.job(name, { runsAtStart: true }));
   }
   await bench.clock.advance(1.2 * HOUR);
-  expect(timesOf(bench, 'early')).toEqual([expect.closeTo(0.9, 3)]);
-  expect(timesOf(bench, 'late')).toEqual([expect.closeTo(1.1, 3)]);
+  expect(timesOf(bench, 'early')).toEqual([0, expect.closeTo(0.9, 3)]);
+  expect(timesOf(bench, 'late')).toEqual([0, expect.closeTo(1.1, 3)]);
 });
 
 test('of three instances over one store one runs each time, and another one when that has died', async () => {
@@ -91,14 +93,14 @@ test('of three instances over one store one runs each time, and another one when
   const by: string[] = [];
   const instances = [0.2, 0.5, 0.8].map((random, i) => {
     const one = bench.process({ random });
-    one.add(bench.job('pass', { run: () => Promise.resolve(void by.push(`i${i}`)) }));
+    one.add(bench.job('pass', { run: () => (by.push(`i${i}`), Promise.resolve('done' as const)) }));
     return one;
   });
   await bench.clock.advance(3 * HOUR);
-  expect(by).toEqual(['i0', 'i0', 'i0']);
+  expect(by).toEqual(['i0', 'i0', 'i0', 'i0']);
   await instances[0]?.stop();
   await bench.clock.advance(2.1 * HOUR);
-  expect(by).toEqual(['i0', 'i0', 'i0', 'i1', 'i1']);
+  expect(by).toEqual(['i0', 'i0', 'i0', 'i0', 'i1', 'i1']);
 });
 
 test('a job for the start runs at every start, and only then where it has no interval', async () => {
@@ -132,12 +134,51 @@ test('a job that throws or hangs hurts no other, and comes again', async () => {
     }),
   );
   one.add(bench.job('works'));
-  await bench.clock.advance(3.5 * HOUR);
-  expect(tries).toBe(3);
-  expect(timesOf(bench, 'works')).toEqual([1, 2, 3]);
-  expect(bench.lines.filter((line) => line.includes('crash')).length).toBe(3);
+  await bench.clock.advance(2.5 * HOUR);
+  expect(timesOf(bench, 'works')).toEqual([FIRST, 1 + FIRST, 2 + FIRST]);
+  // After 1, 2, 4, 8, 16 and 32 minutes, then every hour.
+  expect(tries).toBe(8);
+  expect(bench.lines.filter((line) => line.includes('crash')).length).toBe(8);
   await one.stop();
   expect(wasAborted).toBe(true);
+});
+
+test('what failed at the only start there is comes again until it went well, then never', async () => {
+  const bench = createBench();
+  const one = bench.process();
+  const times: number[] = [];
+  const startMs = bench.clock.now();
+  one.add(
+    bench.job('once', {
+      runsAtStart: true,
+      intervalMs: 0,
+      run: () => {
+        times.push((bench.clock.now() - startMs) / 60_000);
+        return Promise.resolve(times.length < 4 ? 'failed' : 'done');
+      },
+    }),
+  );
+  await bench.clock.advance(10 * HOUR);
+  expect(times).toEqual([0, 1, 3, 7]);
+  expect(bench.lines).toEqual([]);
+  await one.stop();
+});
+
+test('what failed here and was done elsewhere waits for its next time', async () => {
+  const bench = createBench();
+  const by: string[] = [];
+  const add = (name: string, outcomes: ('failed' | 'done')[]): PeriodicJobs => {
+    const one = bench.process();
+    const run = () => (by.push(name), Promise.resolve(outcomes.shift() ?? 'done'));
+    one.add(bench.job('pass', { runsAtStart: true, run }));
+    return one;
+  };
+  const first = add('first', ['failed']);
+  await bench.clock.advance(30_000);
+  const second = add('second', ['done']);
+  await bench.clock.advance(0.9 * HOUR);
+  expect(by).toEqual(['first', 'second']);
+  await Promise.all([first.stop(), second.stop()]);
 });
 
 test('a store that gives no answer does not keep a job from running, nor make it run all the time', async () => {
@@ -164,6 +205,6 @@ test('a last run in the time to come, or one that cannot be read, is as none', a
   one.add(bench.job('torn'));
   await bench.clock.advance(1.5 * HOUR);
   expect(timesOf(bench, 'ahead')).toEqual([1]);
-  expect(timesOf(bench, 'torn')).toEqual([1]);
+  expect(timesOf(bench, 'torn')).toEqual([FIRST, 1 + FIRST]);
   await one.stop();
 });
