@@ -1,17 +1,19 @@
 /**
- * Reads counts and nothing else: a list, then one `get` for each record and shard that it shows. What is asked for and is not
+ * Reads counts and nothing else: a list, then each record and shard that it shows, once. What is asked for and is not
  * there stays so.
  *
  * A key that was listed and is gone was tidied into a record, written long before, that this list did not show yet: then
  * the day is listed again and what is new is read too. All that was read counts; merging makes nothing double.
  */
-import type { Kv } from '../../storage/kv/contract.ts';
+import { ABSENT, type Absent } from '../../storage/contract.ts';
+import type { Kv, KvValue } from '../../storage/kv/contract.ts';
 import { mergeInto, type CountsByInstance } from './counts.ts';
 import { addDays, type Day } from './day.ts';
 import { parseRecord, parseShard } from './encoding.ts';
 import { dayPrefix, kindPrefix, parseCountKey, type CountKind } from './key.ts';
 
-const READS_AT_ONCE = 16;
+/** Shards of 48 KiB; Workers count one call. */
+const READS_AT_ONCE = 100;
 const MAX_LISTS = 4;
 
 export interface DayQuestion {
@@ -85,23 +87,29 @@ export type CountValue =
   | { readonly kind: 'absent' }
   | { readonly kind: 'malformed' };
 
-/** Every key must be one that `parseCountKey` knows. */
+/** Every key must be one that `parseCountKey` knows. Shards are read many at once, records, which are long, one by one. */
 export async function readKeys(
   kv: Kv,
   keys: readonly string[],
   signal?: AbortSignal,
 ): Promise<{ readonly key: string; readonly value: CountValue }[]> {
   const values: { readonly key: string; readonly value: CountValue }[] = [];
-  for (let at = 0; at < keys.length; at += READS_AT_ONCE) {
-    const some = keys.slice(at, at + READS_AT_ONCE);
+  const isRecord = (key: string): boolean => parseCountKey(key)?.type === 'record';
+  for (const key of keys.filter(isRecord)) {
+    // oxlint-disable-next-line no-await-in-loop -- one at a time bounds the memory
+    values.push({ key, value: parseValue(key, await kv.get(key, signal)) });
+  }
+  const shards = keys.filter((key) => !isRecord(key));
+  for (let at = 0; at < shards.length; at += READS_AT_ONCE) {
+    const some = shards.slice(at, at + READS_AT_ONCE);
     // oxlint-disable-next-line no-await-in-loop -- no more than so many at once
-    values.push(...(await Promise.all(some.map(async (key) => ({ key, value: await readKey(kv, key, signal) })))));
+    const found = await kv.getMany(some, signal);
+    for (const [n, key] of some.entries()) values.push({ key, value: parseValue(key, found[n] ?? ABSENT) });
   }
   return values;
 }
 
-async function readKey(kv: Kv, key: string, signal: AbortSignal | undefined): Promise<CountValue> {
-  const value = await kv.get(key, signal);
+function parseValue(key: string, value: KvValue | Absent): CountValue {
   if (value.kind === 'absent') return value;
   const parsed = parseCountKey(key);
   const counts = parsed?.type === 'record' ? parseRecord(value.text) : shardCounts(parsed?.instance, value.text);

@@ -9,6 +9,7 @@
  *
  * Several instances may tidy at the same time; it costs them reads, never counts.
  */
+import { isHotpackError } from '../../bytes/error.ts';
 import { sha1HexOf } from '../../bytes/sha1.ts';
 import type { Kv } from '../../storage/kv/contract.ts';
 import { coversAll, mergeInto, type CountsByInstance } from './counts.ts';
@@ -92,7 +93,13 @@ async function gatherDay(
       options.onEvent({ kind: 'record_too_long', day });
       return;
     }
-    if (all.size > 0) await kv.set(recordKey(kind, day, sha1HexOf(new TextEncoder().encode(text))), text, signal);
+    try {
+      if (all.size > 0) await kv.set(recordKey(kind, day, sha1HexOf(new TextEncoder().encode(text))), text, signal);
+    } catch (error) {
+      if (!isHotpackError(error, 'limit_exceeded')) throw error;
+      options.onEvent({ kind: 'record_too_long', day });
+      return;
+    }
   }
   for (const { key, counts } of shards) {
     if (records.some((record) => coversAll(record.counts, counts))) await kv.delete(key, signal);

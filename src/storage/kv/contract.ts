@@ -22,6 +22,9 @@ export interface KvValue {
 export interface Kv {
   /** MUST NOT write anything, whatever is asked for. */
   get(key: string, signal?: AbortSignal): Promise<KvValue | Absent>;
+  /** At most 100 keys, answered in their order: one call where the store can, else a few at a time. MUST NOT write. */
+  getMany(keys: readonly string[], signal?: AbortSignal): Promise<readonly (KvValue | Absent)[]>;
+  /** A text beyond what the store's values hold is `limit_exceeded`; 48 KiB fit anywhere. */
   set(key: string, text: string, signal?: AbortSignal): Promise<void>;
   /** An absent key is no error. */
   delete(key: string, signal?: AbortSignal): Promise<void>;

@@ -4,11 +4,11 @@
  */
 import type { Driver } from 'unstorage';
 import { abortError, createDeadline, raceSignal } from '../../bytes/abort.ts';
-import { HotpackError } from '../../bytes/error.ts';
-import { ABSENT } from '../contract.ts';
-import type { Kv } from './contract.ts';
+import { HotpackError, isHotpackError } from '../../bytes/error.ts';
+import { ABSENT, type Absent } from '../contract.ts';
+import type { Kv, KvValue } from './contract.ts';
 
-export type KvDriver = Pick<Driver, 'name' | 'getItem' | 'setItem' | 'removeItem' | 'getKeys' | 'dispose'>;
+export type KvDriver = Pick<Driver, 'name' | 'getItem' | 'getItems' | 'setItem' | 'removeItem' | 'getKeys' | 'dispose'>;
 
 export interface DriverKvOptions {
   /** Segments in front of every key, such as `kv`. Default: none. */
@@ -20,6 +20,9 @@ export interface DriverKvOptions {
 }
 
 const LIST_FACTOR = 6;
+const MAX_KEYS_AT_ONCE = 100;
+/** Calls at the same time where the driver takes one key a call. */
+const READS_AT_ONCE = 16;
 const MAX_KEY_CHARACTERS = 250;
 const KEY = /^[a-z0-9_-]+(:[a-z0-9_-]+)*$/;
 const PREFIX = /^([a-z0-9_-]+:)*$/;
@@ -42,10 +45,25 @@ export function createKv(driver: KvDriver, options: DriverKvOptions = {}): Kv {
       return await raceSignal((async () => work())(), deadline.signal);
     } catch (error) {
       if (signal?.aborted === true) throw abortError(signal);
+      if (isHotpackError(error, 'limit_exceeded')) throw error;
       throw failure(operation, key, error);
     } finally {
       deadline.dispose();
     }
+  }
+
+  async function readMany(keys: readonly string[]): Promise<(KvValue | Absent)[]> {
+    if (driver.getItems !== undefined) {
+      const items = await driver.getItems(keys.map((key) => ({ key: base + key })));
+      return items.map(({ value }) => toValue(value));
+    }
+    const values: (KvValue | Absent)[] = [];
+    for (let at = 0; at < keys.length; at += READS_AT_ONCE) {
+      const some = keys.slice(at, at + READS_AT_ONCE);
+      // oxlint-disable-next-line no-await-in-loop -- no more than so many at once
+      values.push(...(await Promise.all(some.map(async (key) => toValue(await driver.getItem(base + key))))));
+    }
+    return values;
   }
 
   return {
@@ -53,10 +71,14 @@ export function createKv(driver: KvDriver, options: DriverKvOptions = {}): Kv {
       assertKey(key);
       return run({ operation: 'kv get', key, timeoutMs }, signal, async () => {
         const value: unknown = await driver.getItem(base + key);
-        if (value === null || value === undefined) return ABSENT;
-        if (typeof value !== 'string') throw value instanceof Error ? value : new TypeError('a value that is no text');
-        return { kind: 'found', text: value } as const;
+        return toValue(value);
       });
+    },
+    async getMany(keys, signal) {
+      if (keys.length > MAX_KEYS_AT_ONCE) throw invalid('more than 100 keys at once', `${keys.length} keys`);
+      for (const key of keys) assertKey(key);
+      if (keys.length === 0) return [];
+      return run({ operation: 'kv get', key: keys[0] as string, timeoutMs }, signal, () => readMany(keys));
     },
     async set(key, text, signal) {
       assertKey(key);
@@ -83,6 +105,12 @@ export function createKv(driver: KvDriver, options: DriverKvOptions = {}): Kv {
       if (ownsDriver) await driver.dispose?.();
     },
   };
+}
+
+function toValue(value: unknown): KvValue | Absent {
+  if (value === null || value === undefined) return ABSENT;
+  if (typeof value !== 'string') throw value instanceof Error ? value : new TypeError('a value that is no text');
+  return { kind: 'found', text: value };
 }
 
 function assertKey(key: string): void {

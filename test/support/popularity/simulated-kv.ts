@@ -2,8 +2,8 @@
  * A key-value store as bad as `Kv` allows: every call takes a random time before and after it happens, reads and lists may show what
  * was there half a day ago, writes fail and take place hours later, clients are suspended in mid-call, and a killed client's last write may or may not arrive. Every write is recorded.
  */
-import { ABSENT } from '../../../src/storage/contract.ts';
-import type { Kv } from '../../../src/storage/kv/contract.ts';
+import { ABSENT, type Absent } from '../../../src/storage/contract.ts';
+import type { Kv, KvValue } from '../../../src/storage/kv/contract.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 const HOUR_MS = 3_600_000;
@@ -69,14 +69,16 @@ export class SimulatedKv {
       this.#land(by, operation, key, text);
       return pass(undefined);
     };
+    const get = async (key: string): Promise<KvValue | Absent> => {
+      await this.#wait();
+      this.reads++;
+      const text = this.#at(key, this.#asOf());
+      if (text === undefined && this.#options.mutation === 'read-creates') this.#land(by, 'set', key, '{}');
+      return pass(text === undefined ? ABSENT : ({ kind: 'found', text } as const));
+    };
     return {
-      get: async (key) => {
-        await this.#wait();
-        this.reads++;
-        const text = this.#at(key, this.#asOf());
-        if (text === undefined && this.#options.mutation === 'read-creates') this.#land(by, 'set', key, '{}');
-        return pass(text === undefined ? ABSENT : ({ kind: 'found', text } as const));
-      },
+      get,
+      getMany: (keys) => Promise.all(keys.map(get)),
       set: (key, text) => {
         if (this.#options.mutation === 'tidies-early' && key.includes(':record:')) {
           const day = key.slice(0, key.indexOf('record:'));

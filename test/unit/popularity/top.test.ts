@@ -30,6 +30,7 @@ function countingKv(): Counting {
     kv: {
       ...kv,
       get: (...args) => (calls.get++, kv.get(...args)),
+      getMany: (keys, ...rest) => ((calls.get += keys.length), kv.getMany(keys, ...rest)),
       list: (...args) => (calls.list++, kv.list(...args)),
       set: (...args) => (calls.write++, kv.set(...args)),
       delete: (...args) => (calls.write++, kv.delete(...args)),
