@@ -20,7 +20,7 @@ export function warmReadsRow(shape: 'full' | 'depth-1'): (stage: Stage) => Promi
       return JSON.parse(stdout) as Sample;
     };
     const fromHotpack = async (): Promise<readonly Sample[]> => {
-      const server = await startHotpackServer(place, upstream.base, storage);
+      const server = await startHotpackServer(place, { base: upstream.base, storage });
       const measured = async (): Promise<Sample> => {
         const before = ownCpuMs(server.pid);
         const sample = await read(server.url);
@@ -40,7 +40,7 @@ export function warmReadsRow(shape: 'full' | 'depth-1'): (stage: Stage) => Promi
       };
       return [await measured(), await measured(), await measured()];
     };
-    const server = await startHotpackServer(place, upstream.base, storage);
+    const server = await startHotpackServer(place, { base: upstream.base, storage });
     for (const url of [server.url, upstream.url]) await checkPack(stage, url, shape);
     await place.stop(server.child);
     const name = shape === 'full' ? 'full clone' : 'depth-1 fetch';
@@ -59,7 +59,7 @@ async function filledStorage(stage: Stage): Promise<string> {
   const { place, upstream } = stage;
   stage.filled ??= (async () => {
     const storage = place.path('storage');
-    const server = await startHotpackServer(place, upstream.base, storage);
+    const server = await startHotpackServer(place, { base: upstream.base, storage });
     const target = place.path('clone');
     await place.run('git', ['clone', '-q', '--bare', server.url, target]);
     place.remove(target);

@@ -1,7 +1,7 @@
 /** The two sides: `git http-backend` behind a small server, and the built hotpack in front of it. */
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
-import type { Started, Workplace } from './workplace.ts';
+import type { RunOptions, Started, Workplace } from './workplace.ts';
 
 /** The built adapter; another build can be measured by naming it. */
 const ENTRY = process.env['HOTPACK_TEST_ENTRY'] ?? join(import.meta.dirname, '..', '..', 'dist', 'adapters', 'node.js');
@@ -23,9 +23,18 @@ export async function startGitServer(place: Workplace, folder: string): Promise<
   return { child, pid: child.pid ?? 0, base, url: `${base}/repository.git` };
 }
 
-/** hotpack on a storage folder, with the upstream at `base`. */
-export async function startHotpackServer(place: Workplace, base: string, storage: string): Promise<RunningServer> {
+export interface HotpackOptions extends Pick<RunOptions, 'processors'> {
+  /** Of the upstream. */
+  readonly base: string;
+  /** A folder. */
+  readonly storage: string;
+}
+
+/** hotpack as it was built, in front of one upstream. */
+export async function startHotpackServer(place: Workplace, options: HotpackOptions): Promise<RunningServer> {
+  const { base, storage, processors } = options;
   const child = place.start(process.execPath, [ENTRY], {
+    processors,
     env: {
       PATH: '',
       PORT: '0',

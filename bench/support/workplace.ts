@@ -12,10 +12,15 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { childrenCpuMs } from './process-usage.ts';
 
+/** Puts a process on given processors; Linux's own. */
+export const TASKSET = '/usr/bin/taskset';
+
 export type Started = ChildProcessByStdio<null, Readable, Readable>;
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
+  /** Where it may run, as taskset takes it. Absent: anywhere. */
+  readonly processors?: string | undefined;
 }
 
 export interface Ran {
@@ -52,7 +57,10 @@ export class Workplace {
 
   /** Starts a process as the head of a group of its own, so that its children can be ended with it. */
   start(command: string, args: readonly string[], options: RunOptions = {}): Started {
-    const child = spawn(command, args, {
+    const { processors } = options;
+    const pinned = processors === undefined ? [] : [TASKSET, '--cpu-list', processors];
+    const [program = command, ...rest] = [...pinned, command, ...args];
+    const child = spawn(program, rest, {
       detached: true,
       env: options.env ?? process.env,
       stdio: ['ignore', 'pipe', 'pipe'],
