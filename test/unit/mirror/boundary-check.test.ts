@@ -12,8 +12,8 @@ const DOWN: Failure = { kind: 'unavailable', reason: 'network', message: 'down',
 function checked(intervalMs: number) {
   const state = { nowMs: 1000, asked: 0, answer: ok(false) as ProbeOk | Failure };
   const check = new BoundaryCheck({ now: () => state.nowMs, intervalMs });
-  const isShallow = (): Promise<boolean> =>
-    check.isShallow(state.nowMs, async () => {
+  const isShallow = (arrivedAtMs = state.nowMs): Promise<boolean> =>
+    check.isShallow(arrivedAtMs, async () => {
       state.asked++;
       return state.answer;
     });
@@ -34,6 +34,15 @@ test('an answer serves everyone for the interval, and with 0 nobody else', async
   await always.isShallow();
   await always.isShallow();
   expect(always.state.asked).toBe(2);
+});
+
+test('who arrived before it was asked for is served by it, whatever the interval', async () => {
+  const { state, isShallow } = checked(0);
+  const arrivedAtMs = state.nowMs;
+  state.nowMs += 500;
+  await isShallow();
+  expect(await isShallow(arrivedAtMs)).toBe(false);
+  expect(state.asked).toBe(1);
 });
 
 test('where upstream does not answer, what was known last holds and it is asked again', async () => {
