@@ -5,7 +5,7 @@
 import type { ChildProcessByStdio } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Where it may run, as taskset takes it. Absent: anywhere. */
   readonly processors?: string | undefined;
+  /** File that it reads as its standard input. */
+  readonly stdin?: string;
 }
 
 export interface Ran {
@@ -57,14 +59,16 @@ export class Workplace {
 
   /** Starts a process as the head of a group of its own, so that its children can be ended with it. */
   start(command: string, args: readonly string[], options: RunOptions = {}): Started {
+    const stdin = options.stdin === undefined ? undefined : openSync(options.stdin, 'r');
     const { processors } = options;
     const pinned = processors === undefined ? [] : [TASKSET, '--cpu-list', processors];
     const [program = command, ...rest] = [...pinned, command, ...args];
     const child = spawn(program, rest, {
       detached: true,
       env: options.env ?? process.env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+      stdio: [stdin ?? 'ignore', 'pipe', 'pipe'],
+    }) as Started;
+    if (stdin !== undefined) closeSync(stdin);
     this.#running.add(child);
     child.once('exit', () => this.#running.delete(child));
     return child;

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { resourceUsage } from 'node:process';
 import { indexPack } from '../../src/pack/indexing/index-pack.ts';
-import { openFileWriter } from './file-writer.ts';
+import { openFileWriter } from '../support/file-writer.ts';
 
 const [source, target] = process.argv.slice(2) as [string, string];
 const writer = await openFileWriter(`${target}.pack`);
