@@ -52,13 +52,14 @@ async function warmOne(name: string): Promise<WarmedRepository> {
   const body = Readable.fromWeb((answer.body ?? new ReadableStream()) as NodeReadableStream);
   const isTerminal = process.stderr.isTTY;
   for await (const text of createInterface({ input: body, crlfDelay: Infinity })) {
-    const line = JSON.parse(text) as Partial<WarmedRepository> & { readonly bytes?: number };
+    const line = JSON.parse(text) as Partial<WarmedRepository> & { readonly bytes?: number; readonly waiting?: true };
     if (line.status !== undefined) {
       if (isTerminal) process.stderr.write('\r\u001b[K');
       return line as WarmedRepository;
     }
     if (isTerminal) {
-      const done = line.bytes === undefined ? (line.path ?? '') : `${Math.floor(line.bytes / 2 ** 20)} MiB`;
+      const word = line.waiting === true ? 'waits for another instance' : (line.path ?? '');
+      const done = line.bytes === undefined ? word : `${Math.floor(line.bytes / 2 ** 20)} MiB`;
       process.stderr.write(`\r\u001b[K${name}  ${done}`);
     }
   }

@@ -12,7 +12,10 @@ import type { Storage } from '../storage/contract.ts';
 /** How long a claim outlives a holder that died. */
 const TTL_MS = 60_000;
 const RENEW_MS = 20_000;
+/** How often who waits looks again. */
+const LOOK_MS = 1_000;
 const FOLDER = 'jobs/claims';
+const NEVER = new AbortController().signal;
 
 export interface ClaimsDeps {
   readonly storage: Pick<Storage, 'readDocument' | 'replaceDocument'>;
@@ -20,7 +23,7 @@ export interface ClaimsDeps {
   readonly holder: string;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Between renewals. Default: a timer. */
+  /** Between renewals, and between the looks of who waits. Default: a timer. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
@@ -36,14 +39,21 @@ export type ClaimAnswer =
   | { readonly kind: 'done'; readonly atMs: number };
 
 export interface Claims {
+  /** `name`: `/`-separated segments as storage keys have them, none a segment-wise prefix of another. Rejects where storage fails. */
+  take(name: string, options?: TakeOptions): Promise<ClaimAnswer>;
+  /** When the work was last done; undefined: never, or it was tried since and not done. Rejects where storage fails. */
+  doneAtMs(name: string, signal?: AbortSignal): Promise<number | undefined>;
+}
+
+export interface TakeOptions {
+  /** Work that was done before this time is to be done again. Absent: all is. */
+  readonly notDoneSinceMs?: number | undefined;
   /**
-   * `name`: `/`-separated segments as storage keys have them, none a segment-wise prefix of another. `notDoneSinceMs`: work that
-   * was done before this time is to be done again; absent: all is. Rejects where storage fails.
+   * Called once where somebody holds it. Then it is waited until that one has ended, or has died and the claim is free; or
+   * shows that it lives, which takes `RENEW_MS`: only then it is `held`. Absent: that is so at once.
    */
-  take(
-    name: string,
-    options?: { readonly notDoneSinceMs?: number; readonly signal?: AbortSignal },
-  ): Promise<ClaimAnswer>;
+  readonly onWait?: (() => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 interface ClaimRecord {
@@ -89,8 +99,9 @@ export function createClaims(deps: ClaimsDeps): Claims {
   }
 
   return {
-    async take(name, { notDoneSinceMs = Number.POSITIVE_INFINITY, signal } = {}) {
+    async take(name, { notDoneSinceMs = Number.POSITIVE_INFINITY, onWait, signal } = {}) {
       const key = `${FOLDER}/${name}`;
+      let waitedFor: ClaimRecord | undefined;
       while (true) {
         // oxlint-disable-next-line no-await-in-loop -- looks again at what won
         const found = await storage.readDocument(key, signal);
@@ -99,13 +110,26 @@ export function createClaims(deps: ClaimsDeps): Claims {
           if (record.doneAtMs > 0 && record.doneAtMs >= notDoneSinceMs) return { kind: 'done', atMs: record.doneAtMs };
           const leftMs = record.untilMs - now();
           // Nobody claims for longer than `TTL_MS`: beyond twice that it is a clock gone wrong.
-          if (leftMs > 0 && leftMs <= 2 * TTL_MS) return { kind: 'held', holder: record.holder };
+          if (leftMs > 0 && leftMs <= 2 * TTL_MS) {
+            const lives = waitedFor !== undefined && waitedFor.untilMs !== record.untilMs;
+            if (onWait === undefined || lives) return { kind: 'held', holder: record.holder };
+            if (waitedFor === undefined) onWait();
+            waitedFor = record;
+            // oxlint-disable-next-line no-await-in-loop
+            await pause(Math.min(LOOK_MS, leftMs), signal ?? NEVER);
+            continue;
+          }
         }
         const next: ClaimRecord = { holder, untilMs: now() + TTL_MS, doneAtMs: 0 };
         // oxlint-disable-next-line no-await-in-loop
         const version = await write(key, next, found.kind === 'absent' ? 'absent' : found.version);
         if (version !== undefined) return { kind: 'claimed', claim: hold(key, version) };
       }
+    },
+    async doneAtMs(name, signal) {
+      const found = await storage.readDocument(`${FOLDER}/${name}`, signal);
+      const record = found.kind === 'absent' ? undefined : parse(found.bytes);
+      return record !== undefined && record.doneAtMs > 0 ? record.doneAtMs : undefined;
     },
   };
 }

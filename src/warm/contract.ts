@@ -33,6 +33,8 @@ export interface PassState {
 }
 
 export type WarmProgress =
+  /** Another instance is at it, or has died in the midst of it within the minute. */
+  | { readonly kind: 'waiting' }
   | { readonly kind: 'started'; readonly path: WarmPath }
   | { readonly kind: 'received'; readonly bytes: number };
 
@@ -44,6 +46,6 @@ export interface Warm {
   state(): PassState;
   /** Warms one repository now, whatever is counted of it. Joins the work of a pass. Never rejects. */
   warmRepository(repository: Repository, onProgress?: (progress: WarmProgress) => void): Promise<WarmedRepository>;
-  /** True where warming has made sure that its mirror is here. */
+  /** True where warming, by this process or one before it, has made sure that its mirror is here. */
   isWarmed(repo: string): boolean;
 }

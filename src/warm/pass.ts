@@ -1,7 +1,8 @@
 /**
  * One pass. Step 1: the mirrors that are here and were asked for within the window, most asked first, each asked for its refs once
  * and fetched only if changed. Step 2, when step 1 has ended: the N most cloned repositories of the window, but for those that
- * step 1 has tried. What one repository meets stops no other.
+ * step 1 has tried. What one repository meets stops no other. What another instance is at comes last, and is done here if
+ * that one has died.
  *
  * Memory: an entry for each repository that was counted within the window, and for each mirror.
  */
@@ -13,6 +14,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import { repositoryOfName, type Repository, type UpstreamConfig } from '../upstream/repository.ts';
 import type { PassOutcome, WarmedRepository } from './contract.ts';
 import { changeGone, readGone, type GoneRepository } from './gone.ts';
+import type { Attempt } from './warm-repository.ts';
 
 const DAY_MS = 86_400_000;
 /** The whole ranking: what has gone makes room for what comes after it. */
@@ -23,8 +25,8 @@ export interface PassDeps {
   readonly listMirrors: (signal: AbortSignal) => AsyncIterable<Pick<ListedMirror, 'repository'>>;
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
   readonly popularity: Pick<Popularity, 'top' | 'traffic'>;
-  /** Rejects only when the signal fires. */
-  readonly warm: (candidate: Candidate, signal: AbortSignal) => Promise<WarmedRepository>;
+  /** Rejects only when the signal fires. Where it waits it is never `held`. */
+  readonly warm: (candidate: Candidate, how: WarmHow) => Promise<Attempt>;
   readonly now: () => number;
   readonly logger: Logger;
 }
@@ -38,6 +40,12 @@ export interface PassOptions {
   readonly concurrency: number;
   /** For each reading of the histogram. */
   readonly histogramTimeoutMs: number;
+}
+
+export interface WarmHow {
+  /** See `Warming.waits`. */
+  readonly waits: boolean;
+  readonly signal: AbortSignal;
 }
 
 export interface Candidate {
@@ -74,11 +82,19 @@ export async function runPass(
     logger.info('prewarm.start', { here: asked.length, mostCloned: mostCloned.length, days: options.windowDays });
   }
   const results: WarmedRepository[] = [];
+  const held: Candidate[] = [];
   const warm = async (candidate: Candidate): Promise<void> => {
-    results.push(await deps.warm(candidate, signal));
+    const attempt = await deps.warm(candidate, { waits: false, signal });
+    if (attempt.kind === 'held') held.push(candidate);
+    else results.push(attempt.result);
+  };
+  const wait = async (candidate: Candidate): Promise<void> => {
+    const attempt = await deps.warm(candidate, { waits: true, signal });
+    if (attempt.kind === 'ended') results.push(attempt.result);
   };
   await inParallel(asked, options.concurrency, warm, signal);
   await inParallel(mostCloned, options.concurrency, warm, signal);
+  await inParallel(held, options.concurrency, wait, signal);
   await noteGone(deps, options, { results, gone }, signal);
   return isEmpty ? 'empty_histogram' : 'complete';
 }

@@ -29,30 +29,30 @@ export interface Warming {
   readonly notDoneSinceMs?: number;
   /** True where the mirror was here when the pass began: else whoever filled it meanwhile did so for all. */
   readonly wasHere: boolean;
+  /** True: where another instance is at it, that is waited for as long as it may have died. */
+  readonly waits: boolean;
   readonly onProgress?: ((progress: WarmProgress) => void) | undefined;
 }
 
+export type Attempt =
+  | { readonly kind: 'ended'; readonly result: WarmedRepository }
+  /** Another instance is at it, and it was not to be waited for. */
+  | { readonly kind: 'held' };
+
 /** Never rejects, but for `aborted` when the signal fires. */
-export async function warmRepository(
-  deps: WarmingDeps,
-  warming: Warming,
-  signal: AbortSignal,
-): Promise<WarmedRepository> {
+export async function warmRepository(deps: WarmingDeps, warming: Warming, signal: AbortSignal): Promise<Attempt> {
   const { now, claims } = deps;
-  const { repository, notDoneSinceMs, wasHere } = warming;
+  const { repository, notDoneSinceMs, wasHere, waits, onProgress } = warming;
   const startedAtMs = now();
   let path: WarmPath = wasHere ? 'fetch' : 'clone';
-  const ended = (status: WarmStatus, error?: string): WarmedRepository => ({
-    repo: repository.name,
-    path,
-    status,
-    ms: now() - startedAtMs,
-    ...(error === undefined ? {} : { error }),
-  });
+  const ended = (status: WarmStatus, error?: string): Attempt => {
+    const result = { repo: repository.name, path, status, ms: now() - startedAtMs };
+    return { kind: 'ended', result: error === undefined ? result : { ...result, error } };
+  };
+  const onWait = waits ? () => onProgress?.({ kind: 'waiting' }) : undefined;
   try {
-    const options = notDoneSinceMs === undefined ? { signal } : { signal, notDoneSinceMs };
-    const answer = await claims.take(repository.key, options);
-    if (answer.kind === 'held') return ended('skipped', 'another instance is at it');
+    const answer = await claims.take(claimOf(repository), { signal, notDoneSinceMs, onWait });
+    if (answer.kind === 'held') return waits ? ended('skipped', 'another instance is at it') : answer;
     if (answer.kind === 'done') {
       if (!wasHere) path = 'restore';
       return ended('skipped', 'another instance has done it');
@@ -61,7 +61,7 @@ export async function warmRepository(
     try {
       const isHere = await deps.mirrorOf(repository).isHere(signal);
       path = !isHere ? 'clone' : wasHere ? 'fetch' : 'restore';
-      warming.onProgress?.({ kind: 'started', path });
+      onProgress?.({ kind: 'started', path });
       await bringUp(deps, warming, { isHere, signal });
       doneAtMs = now();
       return ended('ok');
@@ -73,6 +73,11 @@ export async function warmRepository(
     const { status, message } = verdictOf(error);
     return ended(status, message);
   }
+}
+
+/** Left behind as done, it says that warming has made the mirror ready. */
+export function claimOf(repository: Repository): string {
+  return `warm/${repository.key}`;
 }
 
 async function bringUp(

@@ -11,7 +11,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Repository } from '../upstream/repository.ts';
 import type { PassOutcome, PassState, Warm, WarmedRepository, WarmProgress } from './contract.ts';
 import { runPass, type PassDeps } from './pass.ts';
-import { warmRepository, type Warming, type WarmingDeps } from './warm-repository.ts';
+import { claimOf, warmRepository, type Attempt, type Warming, type WarmingDeps } from './warm-repository.ts';
 
 const MAX_WARMED = 100_000;
 const DAY_MS = 86_400_000;
@@ -36,7 +36,7 @@ export interface WarmOptions {
 }
 
 interface UnderWay {
-  readonly done: Promise<WarmedRepository>;
+  readonly done: Promise<Attempt>;
   readonly listeners: Set<(progress: WarmProgress) => void>;
 }
 
@@ -45,6 +45,7 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
   const ending = new AbortController();
   const underWay = new Map<string, UnderWay>();
   const warmed = new Set<string>();
+  let recalling: Promise<void> | undefined;
   let ended: WarmedRepository[] = [];
   let pass: Omit<PassState, 'repos'> = {
     running: false,
@@ -53,28 +54,28 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
     outcome: undefined,
   };
 
-  async function warmOnce(warming: Warming): Promise<WarmedRepository> {
-    const result = await warmRepository(deps, warming, ending.signal);
-    const { repo, path, status, ms, error } = result;
+  async function warmOnce(warming: Warming): Promise<Attempt> {
+    const attempt = await warmRepository(deps, warming, ending.signal);
+    if (attempt.kind === 'held') return attempt;
+    const { repo, path, status, ms, error } = attempt.result;
     metrics.prewarmRepoSeconds.observe({ path, status }, ms / 1000);
     const fields = { repo, path, status, ms, ...(error === undefined ? {} : { error }) };
     if (status === 'ok' || status === 'skipped') logger.info('prewarm.repo', fields);
     else logger.warn('prewarm.repo', fields);
-    if (status === 'ok' || (status === 'skipped' && path !== 'clone')) {
-      if (warmed.size < MAX_WARMED) warmed.add(repo);
-    }
+    if (status === 'ok' || (status === 'skipped' && path !== 'clone')) noteWarmed(repo);
     if (status === 'gone') warmed.delete(repo);
-    return result;
+    return attempt;
   }
 
   /** Rejects with `aborted` alone. */
-  async function joinOrWarm(warming: Warming): Promise<WarmedRepository> {
+  async function joinOrWarm(warming: Warming): Promise<Attempt> {
     const { name } = warming.repository;
+    const { onProgress, waits } = warming;
     const present = underWay.get(name);
-    const { onProgress } = warming;
     if (present !== undefined) {
       if (onProgress !== undefined) present.listeners.add(onProgress);
-      return present.done;
+      const attempt = await present.done;
+      return attempt.kind === 'held' && waits ? joinOrWarm(warming) : attempt;
     }
     const listeners = new Set(onProgress === undefined ? [] : [onProgress]);
     const tell = (progress: WarmProgress): void => {
@@ -83,6 +84,23 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
     const done = warmOnce({ ...warming, onProgress: tell }).finally(() => underWay.delete(name));
     underWay.set(name, { done, listeners });
     return done;
+  }
+
+  /** What earlier processes, and others over the store, have made ready. */
+  async function recallWarmed(): Promise<void> {
+    const { signal } = ending;
+    try {
+      for await (const { repository } of deps.listMirrors(signal)) {
+        const doneAtMs = await deps.claims.doneAtMs(claimOf(repository), signal);
+        if (doneAtMs !== undefined) noteWarmed(repository.name);
+      }
+    } catch (error) {
+      if (!signal.aborted) logger.warn('storage_failed', { job: 'prewarm', error });
+    }
+  }
+
+  function noteWarmed(repo: string): void {
+    if (warmed.size < MAX_WARMED) warmed.add(repo);
   }
 
   async function passOnce(signal: AbortSignal): Promise<RunOutcome> {
@@ -97,10 +115,10 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
       outcome = await runPass(
         {
           ...deps,
-          warm: async ({ repository, wasHere }) => {
-            const result = await joinOrWarm({ repository, wasHere, notDoneSinceMs: startedAtMs });
-            ended.push(result);
-            return result;
+          warm: async ({ repository, wasHere }, { waits }) => {
+            const attempt = await joinOrWarm({ repository, wasHere, waits, notDoneSinceMs: startedAtMs });
+            if (attempt.kind === 'ended') ended.push(attempt.result);
+            return attempt;
           },
         },
         { mostCloned, windowDays: days, concurrency, histogramTimeoutMs },
@@ -125,11 +143,12 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
   return {
     start() {
       if (options.mostCloned === 0) return;
+      recalling = recallWarmed();
       periodic.add({ name: 'prewarm', intervalMs: options.intervalMs, runsAtStart: true, run: passOnce });
     },
     async stop() {
       ending.abort();
-      await Promise.allSettled([...underWay.values()].map(({ done }) => done));
+      await Promise.allSettled([recalling, ...[...underWay.values()].map(({ done }) => done)]);
     },
     state: () => ({ ...pass, repos: [...ended] }),
     async warmRepository(repository: Repository, onProgress) {
@@ -143,7 +162,9 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
       });
       if (ending.signal.aborted) return failed('hotpack is shutting down');
       try {
-        return await joinOrWarm({ repository, wasHere: await isHere(deps, repository), onProgress });
+        const wasHere = await isHere(deps, repository);
+        const attempt = await joinOrWarm({ repository, wasHere, waits: true, onProgress });
+        return attempt.kind === 'ended' ? attempt.result : failed('another instance is at it');
       } catch (error) {
         return failed(ending.signal.aborted ? 'hotpack is shutting down' : storageMessage(error));
       }

@@ -46,6 +46,7 @@ export function answerWarm(warm: Warm, repository: Repository, waits: boolean): 
       let told = 0;
       const onProgress = (progress: WarmProgress): void => {
         if (progress.kind === 'started') write({ repo: repository.name, path: progress.path });
+        else if (progress.kind === 'waiting') write({ repo: repository.name, waiting: true });
         else if (progress.bytes - told >= PROGRESS_BYTES) write({ bytes: (told = progress.bytes) });
       };
       void warm.warmRepository(repository, onProgress).then((result: WarmedRepository) => {

@@ -88,6 +88,58 @@ describe.each(Object.entries(STORES))('claims over %s', (_, makeStore) => {
     await release(taken);
   });
 
+  test('who waits gets it when its holder has ended or died, and learns soon that one lives', async () => {
+    const open = makeStore();
+    const clock = createFakeClock();
+    const [alive, other] = [await instance(open, clock, 'alive'), await instance(open, clock, 'other')];
+    const dead = createFakeClock();
+    const mortal = createClaims({
+      storage: await tracked(open, dead),
+      holder: 'mortal',
+      now: clock.now,
+      sleep: dead.sleep,
+    });
+    const startedAtMs = clock.now();
+    const ends: string[] = [];
+    let waits = 0;
+    const take = async (name: string): Promise<void> => {
+      const answer = await other.take(name, { notDoneSinceMs: startedAtMs, onWait: () => waits++ });
+      ends.push(`${name} ${answer.kind} ${(clock.now() - startedAtMs) / 1000}`);
+      if (answer.kind === 'claimed') await answer.claim.release();
+    };
+    const [ended, done] = [await alive.take('ended'), await alive.take('done')];
+    await alive.take('lives');
+    await mortal.take('died');
+    const all = Promise.all(['ended', 'done', 'lives', 'died', 'free'].map(take));
+    await clock.advance(4_500);
+    await release(ended);
+    await release(done, clock.now());
+    await clock.advance(60_000);
+    await all;
+    // It renews at 20, which may be just after it was looked at.
+    const lives = expect.stringMatching(/^lives held 2[01]$/) as string;
+    expect(ends.toSorted()).toEqual(['died claimed 60', 'done done 5', 'ended claimed 5', 'free claimed 0', lives]);
+    expect(waits).toBe(4);
+    const leaving = new AbortController();
+    const left = other.take('lives', { onWait: () => waits++, signal: leaving.signal });
+    await clock.advance(500);
+    leaving.abort();
+    await expect(left).rejects.toMatchObject({ code: 'aborted' });
+  });
+
+  test('when work was last done outlives its claim, until it is tried again', async () => {
+    const open = makeStore();
+    const clock = createFakeClock();
+    const [one, other] = [await instance(open, clock, 'one'), await instance(open, clock, 'other')];
+    expect(await other.doneAtMs('a')).toBeUndefined();
+    const first = await one.take('a');
+    expect(await other.doneAtMs('a')).toBeUndefined();
+    await release(first, clock.now());
+    expect(await other.doneAtMs('a')).toBe(clock.now());
+    await release(await one.take('a'));
+    expect(await other.doneAtMs('a')).toBeUndefined();
+  });
+
   test('work that was done is not done again, but for who wants it younger', async () => {
     const open = makeStore();
     const clock = createFakeClock();

@@ -4,7 +4,7 @@ import type { Popularity, Traffic } from '../../../src/popularity/contract.ts';
 import { createMemoryStorage } from '../../../src/storage/drivers/memory.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { repositoryOfName } from '../../../src/upstream/repository.ts';
-import type { WarmedRepository, WarmStatus } from '../../../src/warm/contract.ts';
+import type { WarmStatus } from '../../../src/warm/contract.ts';
 import { runPass, type PassDeps, type PassOptions } from '../../../src/warm/pass.ts';
 
 const UPSTREAMS = new Map([['up', { name: 'up', baseUrl: 'http://up', ignoresCase: false }]]);
@@ -17,6 +17,8 @@ interface Bench {
   readonly steps: string[];
   readonly questions: string[];
   readonly statuses: Map<string, WarmStatus>;
+  /** What another instance is at. */
+  readonly held: Set<string>;
   nowMs: number;
 }
 
@@ -32,6 +34,7 @@ function createBench({ clones = {}, requests = {}, here = [], overrides = {} }: 
   const steps: string[] = [];
   const questions: string[] = [];
   const statuses = new Map<string, WarmStatus>();
+  const held = new Set<string>();
   const now = (): number => bench.nowMs;
   const popularity: Pick<Popularity, 'top' | 'traffic'> = {
     top: ({ days }) => {
@@ -53,6 +56,7 @@ function createBench({ clones = {}, requests = {}, here = [], overrides = {} }: 
     steps,
     questions,
     statuses,
+    held,
     nowMs: 1_000 * DAY_MS,
     deps: {
       storage: createMemoryStorage(),
@@ -63,12 +67,16 @@ function createBench({ clones = {}, requests = {}, here = [], overrides = {} }: 
       async *listMirrors() {
         for (const name of here) yield { repository: repositoryOfName(name, UPSTREAMS) };
       },
-      warm: async ({ repository, wasHere }) => {
-        steps.push(`start ${repository.name}`);
+      warm: async ({ repository: { name }, wasHere }, { waits }) => {
+        if (held.has(name) && !waits) {
+          steps.push(`held ${name}`);
+          return { kind: 'held' };
+        }
+        steps.push(`${held.has(name) ? 'wait' : 'start'} ${name}`);
         await new Promise((resolve) => setImmediate(resolve));
-        steps.push(`end ${repository.name}`);
-        const status = statuses.get(repository.name) ?? 'ok';
-        return { repo: repository.name, path: wasHere ? 'fetch' : 'clone', status, ms: 1 } satisfies WarmedRepository;
+        steps.push(`end ${name}`);
+        const status = statuses.get(name) ?? 'ok';
+        return { kind: 'ended', result: { repo: name, path: wasHere ? 'fetch' : 'clone', status, ms: 1 } };
       },
       ...overrides,
     },
@@ -116,6 +124,34 @@ test('step 2 begins when step 1 has ended, and never more work at once than it m
   expect(most).toBe(2);
   const lastOfFirst = Math.max(...['h1', 'h2', 'h3'].map((name) => bench.steps.indexOf(`end up/${name}`)));
   expect(bench.steps.indexOf('start up/n1')).toBeGreaterThan(lastOfFirst);
+});
+
+test('what another instance is at is waited for when all else is done, and gone there is gone here', async () => {
+  const bench = createBench({
+    clones: { 'up/n1': 9, 'up/n2': 8 },
+    requests: { 'up/h1': 2, 'up/h2': 1 },
+    here: ['up/h1', 'up/h2'],
+  });
+  bench.held.add('up/h1').add('up/n1');
+  bench.statuses.set('up/n1', 'gone');
+  expect(await run(bench)).toBe('complete');
+  const steps = [
+    'held h1',
+    'start h2',
+    'end h2',
+    'held n1',
+    'start n2',
+    'end n2',
+    'wait h1',
+    'end h1',
+    'wait n1',
+    'end n1',
+  ];
+  expect(bench.steps.map((step) => step.replace('up/', ''))).toEqual(steps);
+  bench.held.clear();
+  bench.steps.length = 0;
+  await run(bench);
+  expect(started(bench)).toEqual(['h1', 'h2', 'n2']);
 });
 
 test('N above the number of repositories takes them all; names of other upstreams take no place', async () => {
@@ -182,9 +218,9 @@ test('a signal in mid-pass ends it, and nothing else is begun', async () => {
   const bench = createBench({ clones: { 'up/a': 3, 'up/b': 2 } });
   const deps: PassDeps = {
     ...bench.deps,
-    warm: (candidate, signal) => {
+    warm: (candidate, how) => {
       controller.abort(new Error('stop'));
-      return bench.deps.warm(candidate, signal);
+      return bench.deps.warm(candidate, how);
     },
   };
   await expect(run({ ...bench, deps }, {}, controller.signal)).rejects.toMatchObject({ code: 'aborted' });
