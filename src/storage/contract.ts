@@ -45,6 +45,11 @@ export interface StorageReader extends RandomAccess {
   readonly info: ObjectInfo;
   /** Bytes `[offset, offset + length)` in chunks of at least 64 KiB but for the last; cancel closes nothing else, `close` ends it with an error. */
   stream(range?: { offset: number; length: number }, signal?: AbortSignal): ReadableStream<Uint8Array>;
+  /**
+   * Where the medium has streams of its own: one of them, to be piped to a client without looking at the bytes. Chunks of any size; a
+   * connection that breaks is an error; `close` does not end it.
+   */
+  openBody?(range: { offset: number; length: number }, signal?: AbortSignal): Promise<ReadableStream<Uint8Array>>;
   close(): Promise<void>;
 }
 

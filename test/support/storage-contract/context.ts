@@ -4,6 +4,10 @@ import type { DriverStorage } from '../../../src/storage/drivers/unstorage-drive
 
 export interface StorageUnderTest {
   readonly storage: DriverStorage;
+  /** False where an open object cannot be read once it was deleted or replaced: then each read says so. Default: true. */
+  readonly survivesDeletion?: boolean;
+  /** True where a call takes milliseconds: races are then run by fewer. Default: false. */
+  readonly isSlow?: boolean;
   /** Another instance over the same medium; absent where one instance is all there is. */
   readonly openSecond?: () => Promise<DriverStorage>;
   /** Everything that lies on the medium, what is in the making included. */

@@ -68,7 +68,8 @@ export function describeDocumentCases(context: ContractContext): void {
       expect(await under.countTraces?.()).toEqual(traces);
     });
 
-    it('lose no increment of 20 writers, and readers see no value go back', async () => {
+    it('lose no increment of racing writers, and readers see no value go back', async () => {
+      const writers = under.isSlow === true ? 8 : 20;
       const second = (await under.openSecond?.()) ?? storage;
       let writing = true;
       const reading = (async () => {
@@ -81,7 +82,7 @@ export function describeDocumentCases(context: ContractContext): void {
         return values;
       })();
       await Promise.all(
-        range(20).map(async (i) => {
+        range(writers).map(async (i) => {
           for (let n = 0; n < 5; n++) await increment(i % 2 === 0 ? storage : second, 'counter');
         }),
       );
@@ -89,7 +90,7 @@ export function describeDocumentCases(context: ContractContext): void {
       const values = await reading;
       expect(values).toEqual(values.toSorted((left, right) => left - right));
       const final = await storage.readDocument('counter');
-      expect(final.kind === 'found' && new TextDecoder().decode(final.bytes)).toBe('100');
+      expect(final.kind === 'found' && new TextDecoder().decode(final.bytes)).toBe(String(writers * 5));
       if (second !== storage) await second.close();
     });
 

@@ -84,6 +84,34 @@ export function describeWriterCases(context: ContractContext): void {
       await short.abort();
     });
 
+    it('takes what is larger than the parts of an upload, reads it all back and rewrites its head', async () => {
+      const traces = await under.countTraces?.();
+      const writer = await storage.openWriter('w/large');
+      const whole = bytesOf(22_000_003);
+      for (let at = 0; at < whole.length; at += 3_000_000) {
+        const [, read] = await Promise.all([
+          writer.write(whole.subarray(at, at + 3_000_000)),
+          writer.read(Math.floor(at / 2), at - Math.floor(at / 2)),
+        ]);
+        expect(equalBytes(read, whole.subarray(Math.floor(at / 2), at))).toBe(true);
+      }
+      expect(await waysToSee('w/large')).toEqual([]);
+      await writer.rewriteHead(bytesOf(12, 99));
+      whole.set(bytesOf(12, 99));
+      for (const [offset, length] of [
+        [0, 22_000_003],
+        [8_388_600, 20],
+        [5_242_870, 9_000_000],
+        [22_000_000, 3],
+      ] as const) {
+        expect(equalBytes(await writer.read(offset, length), whole.subarray(offset, offset + length))).toBe(true);
+      }
+      await writer.commit();
+      expect(equalBytes(await found(storage, 'w/large', whole.length), whole)).toBe(true);
+      await storage.delete(['w/large']);
+      expect(await under.countTraces?.()).toEqual(traces);
+    });
+
     it('replaces what was under the key, and racing writers leave one of them', async () => {
       await storage.put('w', bytesOf(5));
       const writers = await Promise.all(range(8).map(() => storage.openWriter('w')));
@@ -114,6 +142,10 @@ export function describeWriterCases(context: ContractContext): void {
       await abortAt(async (writer) => {
         // Not awaited: the abort comes in mid-write.
         void writer.write(bytesOf(5_000_000)).catch(() => undefined);
+      });
+      await abortAt((writer) => writer.write(bytesOf(12_000_000)));
+      await abortAt(async (writer) => {
+        void writer.write(bytesOf(30_000_000)).catch(() => undefined);
       });
       expect(await waysToSee('w/x')).toEqual([]);
       expect(await keysUnder('')).toEqual([]);
