@@ -6,6 +6,7 @@
  * chains that cross packs cannot form a cycle.
  */
 import type { Oid } from '../bytes/oid.ts';
+import type { StoreBitmaps } from './bitmap/store-bitmaps.ts';
 import type { ObjectType } from './codec/object-type.ts';
 
 export interface GitObject {
@@ -34,4 +35,6 @@ export interface ObjectStore {
   typeOf(object: number, signal?: AbortSignal): Promise<ObjectType>;
   /** Inflated size without content (a delta's header holds its result's size). */
   sizeOf(object: number, signal?: AbortSignal): Promise<number>;
+  /** Sets of what certain commits reach, where a pack of the store has some. Never rejects: without them one walks. */
+  readonly bitmaps?: () => Promise<StoreBitmaps | undefined>;
 }

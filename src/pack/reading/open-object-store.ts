@@ -8,6 +8,7 @@
 import { HotpackError } from '../../bytes/error.ts';
 import { OID_BYTES, oidFromBytes, writeOidBytes } from '../../bytes/oid.ts';
 import type { Oid } from '../../bytes/oid.ts';
+import { BitmapLoader, type BitmapSource } from '../bitmap/load-bitmaps.ts';
 import type { ObjectStore } from '../object-store.ts';
 import { BlockCache } from './block-cache.ts';
 import { ContentCache } from './content-cache.ts';
@@ -27,6 +28,8 @@ export interface ObjectStoreOptions {
   /** Largest content held in memory as one object; default 64 MiB. Above it `read` rejects with `limit_exceeded`. */
   readonly maxObjectBytes?: number;
   readonly counters?: ReadCounters;
+  /** Where the bitmap of one of the packs may lie. */
+  readonly bitmap?: BitmapSource | undefined;
 }
 
 /** Opens the packs of one manifest. Throws `malformed_pack` where idx or rev break their format. */
@@ -43,6 +46,7 @@ export function openObjectStore(options: ObjectStoreOptions): ObjectStore & Pack
     counters,
   );
   const resolver = new ObjectResolver({ catalog, blocks, contents, counters, maxObjectBytes });
+  const bitmaps = new BitmapLoader(catalog, options.bitmap);
   const lastPack = catalog.tables.length - 1;
   const sought = new Uint8Array(OID_BYTES);
   const tableOf = (object: number): PackTable => catalog.tables[catalog.packOf(object)] as PackTable;
@@ -66,6 +70,7 @@ export function openObjectStore(options: ObjectStoreOptions): ObjectStore & Pack
     read: (object, signal) => resolver.read(object, signal),
     typeOf: (object, signal) => resolver.typeOf(object, signal),
     sizeOf: (object, signal) => resolver.sizeOf(object, signal),
+    bitmaps: () => bitmaps.load(),
 
     counters,
     maxObjectBytes,
@@ -92,7 +97,9 @@ export function openObjectStore(options: ObjectStoreOptions): ObjectStore & Pack
       if (span !== undefined) return span.input.subarray(span.start, span.end);
       return blocks.read(pack, offset, length, signal);
     },
+    forgetBitmap: () => bitmaps.forget(),
     close() {
+      bitmaps.forget();
       blocks.close();
       contents.clear();
       resolver.close();

@@ -50,6 +50,9 @@ export interface PackedObjects {
    */
   readRange(pack: number, offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
 
+  /** The bitmap's file may have come since it was looked for: `bitmaps` looks again. */
+  forgetBitmap(): void;
+
   /** Drops every cache; later reads reject with `invalid_argument`. The packs' readers are their owner's to close. */
   close(): void;
 }

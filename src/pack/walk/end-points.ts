@@ -23,12 +23,12 @@ export function noEndPoints(): EndPoints {
 
 /** Adds `object` and, where it is a tag, the chain it begins. */
 export async function addToEndPoints(context: WalkContext, object: number, points: EndPoints): Promise<void> {
-  const { store, graph, signal } = context;
+  const { store, graph } = context;
   if (graph.slotOf(object) >= 0) {
     points.commits.push(object);
     return;
   }
-  let type = await store.typeOf(object, signal);
+  let type = await context.typeOf(object);
   let at = object;
   for (let length = 0; type === OBJ_TAG; length++) {
     if (length === MAX_TAG_CHAIN) throw malformedObject(store, object, 'too long a chain of tags');

@@ -9,20 +9,24 @@
  *   5  walk the new commits' trees under the filter
  *   6  add the tags whose target is sent
  *
+ * Where no history is cut and the store has bitmaps, sets take the place of 2 to 5 (bitmap-selection.ts).
+ *
  * Objects that the client has deep in its history can be sent again where git sends them; nothing that it
  * lacks is ever left out. Memory: one byte an object, a bit an object where histories are cut, 4 bytes for the
  * commit graph and up to 4 for a depth filter, and the lists of the result.
  */
 import { HotpackError } from '../../bytes/error.ts';
 import type { Oid } from '../../bytes/oid.ts';
+import type { StoreBitmaps } from '../bitmap/store-bitmaps.ts';
 import { OBJ_COMMIT } from '../codec/object-type.ts';
 import type { ObjectStore } from '../object-store.ts';
 import type { Selection, SelectionQuery } from '../selection.ts';
 import { Bitset } from './bitset.ts';
 import { type Boundary, findBoundary } from './commits/boundary.ts';
 import { MISSING } from './commits/commit-graph.ts';
-import { walkLimited } from './commits/limited-walk.ts';
+import { isShortWalk, walkLimited } from './commits/limited-walk.ts';
 import type { WalkOptions } from './contract.ts';
+import { isSetFilter, selectByBitmaps } from './selecting/bitmap-selection.ts';
 import { markChangedPaths, markWholeTree } from './selecting/edge-trees.ts';
 import { type CompiledFilter, compileFilter, keepsEverything, keepsType } from './filtering/compiled-filter.ts';
 import { CLIENT_BASE, SELECTED, UNINTERESTING } from './selecting/marks.ts';
@@ -30,6 +34,12 @@ import { addTagsOfSelected } from './selecting/include-tags.ts';
 import { addToEndPoints, type EndPoints, noEndPoints } from './end-points.ts';
 import { TreeSelection } from './selecting/tree-selection.ts';
 import { missingReference, WalkContext } from './walk-context.ts';
+
+/** So many commits of a client are walked to a stored set without asking whether another way is shorter. */
+const FEW_COMMITS = 64;
+/** So many commits between a client and what it wants are walked rather than found by sets that are far away. */
+const SHORT_WALK = 512;
+const NOTHING_MOVES: Boundary = { shallow: [], unshallow: [] };
 
 /**
  * Rejects with `not_our_ref` where a want or a sparse filter's blob is absent, `unsupported` where a deepening
@@ -59,8 +69,44 @@ class Selecting {
 
   async run(): Promise<Selection> {
     const { store } = this.#context;
+    const bitmaps = this.#dependsOnPaths() ? undefined : await this.#context.openBitmaps();
     const wants = await this.#resolveWants();
     const haves = await this.#resolveHaves();
+    const byBitmaps = bitmaps !== undefined && (await this.#selectByBitmaps(bitmaps, wants, haves));
+    const { shallow, unshallow } = byBitmaps ? NOTHING_MOVES : await this.#selectByWalking(wants, haves);
+    await addTagsOfSelected(this.#context, this.#query.includeTags, this.#marks);
+    return {
+      objects: this.#collect(SELECTED),
+      clientHas: this.#query.thin ? this.#collectClientHas() : new Uint32Array(0),
+      shallow: namesOf(store, shallow),
+      unshallow: namesOf(store, unshallow),
+    };
+  }
+
+  /** Whether the answer depends on more than which commits are wanted and which are there. */
+  #dependsOnPaths(): boolean {
+    const { deepen, shallows } = this.#query;
+    return deepen.kind !== 'none' || shallows.length > 0 || !isSetFilter(this.#filter);
+  }
+
+  /** False where walking is the shorter way: where the client is near, and far from any stored set. */
+  async #selectByBitmaps(bitmaps: StoreBitmaps, wants: EndPoints, haves: EndPoints): Promise<boolean> {
+    const query = { wants, haves, filter: this.#filter, thin: this.#query.thin };
+    const context = this.#context;
+    if (await selectByBitmaps(context, bitmaps, { ...query, mostNewHaves: FEW_COMMITS }, this.#marks)) return true;
+    const walk = {
+      interesting: wants.commits,
+      uninteresting: haves.commits,
+      cut: undefined,
+      sinceSeconds: undefined,
+    };
+    const marks = new Uint8Array(context.store.objectCount);
+    if (await isShortWalk(context, walk, { most: SHORT_WALK, marks })) return false;
+    const mostNewHaves = Number.POSITIVE_INFINITY;
+    return await selectByBitmaps(context, bitmaps, { ...query, mostNewHaves }, this.#marks);
+  }
+
+  async #selectByWalking(wants: EndPoints, haves: EndPoints): Promise<Boundary> {
     const shallows = await this.#resolveShallows();
     const boundary = await findBoundary(this.#context, {
       wants: wants.commits,
@@ -86,13 +132,7 @@ class Selecting {
     );
     await this.#markEdges(commits, haves.commits, cut);
     await this.#select(commits, wants);
-    await addTagsOfSelected(this.#context, this.#query.includeTags, this.#marks);
-    return {
-      objects: this.#collect(SELECTED),
-      clientHas: this.#query.thin ? this.#collectClientHas() : new Uint32Array(0),
-      shallow: namesOf(store, boundary.shallow),
-      unshallow: namesOf(store, boundary.unshallow),
-    };
+    return boundary;
   }
 
   async #resolveWants(): Promise<EndPoints> {

@@ -3,6 +3,8 @@
  * Every read comes in two forms, as the store's: `…Now` answers from memory or not at all, so that the common
  * case costs no promise; where it has no answer the walk awaits the other form.
  */
+import { raceSignal } from '../../bytes/abort.ts';
+import type { StoreBitmaps } from '../bitmap/store-bitmaps.ts';
 import { OBJ_TREE, type ObjectType } from '../codec/object-type.ts';
 import { HotpackError } from '../../bytes/error.ts';
 import type { GitObject, ObjectStore } from '../object-store.ts';
@@ -23,6 +25,8 @@ export class WalkContext {
   readonly pace: Pace;
   readonly signal: AbortSignal;
   readonly counters: WalkCounters;
+  /** Once `openBitmaps` was called and found some. */
+  bitmaps: StoreBitmaps | undefined;
 
   constructor(store: ObjectStore, options: WalkOptions) {
     this.store = store;
@@ -30,6 +34,19 @@ export class WalkContext {
     this.signal = options.signal;
     this.pace = new Pace(options.signal);
     this.counters = options.counters ?? createWalkCounters();
+  }
+
+  /** Has the walk know the store's bitmaps, where there are any. */
+  async openBitmaps(): Promise<StoreBitmaps | undefined> {
+    this.bitmaps = await raceSignal(this.store.bitmaps?.() ?? Promise.resolve(undefined), this.signal);
+    return this.bitmaps;
+  }
+
+  async typeOf(object: number): Promise<ObjectType> {
+    const { bitmaps } = this;
+    const bit = bitmaps === undefined ? -1 : bitmaps.bitOf(object);
+    const known = bitmaps !== undefined && bit < bitmaps.packBits ? bitmaps.typeAt(bit) : undefined;
+    return known ?? (await this.store.typeOf(object, this.signal));
   }
 
   /** The commit's slot in the graph, or -1 where its content must be awaited. */

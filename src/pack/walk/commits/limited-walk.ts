@@ -30,7 +30,18 @@ export interface LimitedWalk {
  * the result but stay listed: their trees are known to the client.
  */
 export async function walkLimited(context: WalkContext, walk: LimitedWalk, marks: Uint8Array): Promise<number[]> {
-  return await new Walker(context, walk, marks).run();
+  const found: number[] = [];
+  await new Walker(context, walk, marks).run(found, Number.POSITIVE_INFINITY);
+  return found;
+}
+
+/** True where `walkLimited` would find at most `most` commits. `marks` are of no use afterwards. */
+export async function isShortWalk(
+  context: WalkContext,
+  walk: LimitedWalk,
+  limit: { readonly most: number; readonly marks: Uint8Array },
+): Promise<boolean> {
+  return await new Walker(context, walk, limit.marks).run([], limit.most);
 }
 
 class Walker {
@@ -47,12 +58,12 @@ class Walker {
     this.#marks = marks;
   }
 
-  async run(): Promise<number[]> {
+  /** False where more than `most` are found. */
+  async run(found: number[], most: number): Promise<boolean> {
     const { graph, pace } = this.#context;
     const marks = this.#marks;
     const since = this.#walk.sinceSeconds ?? 0;
     const limited = this.#walk.uninteresting.length > 0;
-    const found: number[] = [];
     let lastFound = Number.POSITIVE_INFINITY;
     let slop = SLOP;
     for (const commit of this.#walk.uninteresting) this.#mark(commit, UNINTERESTING);
@@ -88,9 +99,10 @@ class Walker {
       }
       lastFound = seconds;
       found.push(commit);
+      if (found.length > most) return false;
       if (pace.spend(0)) await pace.pause();
     }
-    return found;
+    return true;
   }
 
   #needsReading(commit: number): boolean {

@@ -16,11 +16,11 @@ import { type CompiledFilter, keepsType } from '../filtering/compiled-filter.ts'
 import { latin1 } from '../filtering/sparse-patterns.ts';
 import { type FilterPath, PathVerdicts } from '../filtering/path-verdicts.ts';
 import { SEEN, SELECTED, UNINTERESTING } from './marks.ts';
+import { markSmallBlobs } from './small-blobs.ts';
 import { malformedObject } from '../parsing/malformed-object.ts';
 import { ENTRY_BLOB, ENTRY_GITLINK, ENTRY_TREE, TreeCursor } from '../parsing/tree.ts';
 import { missingReference, type WalkContext } from '../walk-context.ts';
 
-const SIZES_AT_ONCE = 32;
 const PASSED = SEEN | UNINTERESTING;
 
 export class TreeSelection {
@@ -73,18 +73,8 @@ export class TreeSelection {
 
   /** Decides on the blobs that a size limit left open. */
   async finish(): Promise<void> {
-    const { store, signal, counters, pace } = this.#context;
-    const blobs = this.#unsized;
-    for (let at = 0; at < blobs.length; at += SIZES_AT_ONCE) {
-      const batch = blobs.slice(at, at + SIZES_AT_ONCE);
-      const sizes = await Promise.all(batch.map(async (blob) => await store.sizeOf(blob, signal)));
-      for (const [index, blob] of batch.entries()) {
-        if ((sizes[index] as number) < this.#filter.blobBytes) this.#set(blob, SELECTED);
-        counters.sizesAsked++;
-        if (pace.spend(0)) await pace.pause();
-      }
-    }
-    blobs.length = 0;
+    const blobs = this.#unsized.splice(0);
+    await markSmallBlobs(this.#context, blobs, { below: this.#filter.blobBytes, marks: this.#marks });
   }
 
   /** A tree found at `depth`: selects it and has it entered where the filter says so. */
