@@ -1,9 +1,10 @@
 /** Answers that the mirror gives: negotiation, selection, and the pack streamed out of stored entries. */
 import type { MirrorSnapshot } from '../mirror/snapshot.ts';
-import type { SelectionQuery } from '../pack/selection.ts';
+import type { Selection, SelectionQuery } from '../pack/selection.ts';
 import { commonHaves, isReady } from '../pack/walk/negotiate.ts';
 import { selectObjects } from '../pack/walk/select-objects.ts';
 import { streamPack } from '../pack/writing/stream-pack.ts';
+import { recallWholeSet, rememberWholeSet } from '../pack/writing/whole-set.ts';
 import type { FetchRequest } from '../protocol/fetch-request.ts';
 import { writeV0Answer } from '../protocol/fetch/v0-answer.ts';
 import type { ShallowInfo, WantedRef } from '../protocol/fetch/v2-answer.ts';
@@ -60,7 +61,7 @@ async function decide(serving: Serving, fetch: MirrorFetch): Promise<Decision> {
     if (plan.kind !== 'pack') {
       return { kind: 'whole', bytes: writeV2Answer(plan, request, { shallowInfo: NOTHING_MOVES, wantedRefs }) };
     }
-    const selection = await selectObjects(store, query, { signal });
+    const selection = await select(store, query, signal);
     const head = writeV2Answer(plan, request, { shallowInfo: selection, wantedRefs });
     return { kind: 'pack', head, objects: selection.objects, clientHas: selection.clientHas };
   }
@@ -74,10 +75,19 @@ async function decide(serving: Serving, fetch: MirrorFetch): Promise<Decision> {
   const packFollows = writeV0Answer(request, negotiation, NOTHING_MOVES).packFollows;
   const needsSelection = packFollows || request.deepen.kind !== 'none';
   if (!needsSelection) return { kind: 'whole', bytes: writeV0Answer(request, negotiation, NOTHING_MOVES).bytes };
-  const selection = await selectObjects(store, query, { signal });
+  const selection = await select(store, query, signal);
   const { bytes } = writeV0Answer(request, negotiation, selection);
   if (!packFollows) return { kind: 'whole', bytes };
   return { kind: 'pack', head: bytes, objects: selection.objects, clientHas: selection.clientHas };
+}
+
+/** Walks nothing where it is known that everything is asked for. */
+async function select(store: MirrorSnapshot['store'], query: SelectionQuery, signal: AbortSignal): Promise<Selection> {
+  const whole = recallWholeSet(store, query);
+  if (whole !== undefined) return whole;
+  const selection = await selectObjects(store, query, { signal });
+  rememberWholeSet(store, query, selection);
+  return selection;
 }
 
 function streamPackAnswer(

@@ -36,10 +36,12 @@ export interface PackCounters {
   deflated: number;
   /** Bytes of stored entries that went out as they lie in the store. */
   bytesCopied: number;
+  /** Bytes that SHA-1 went over. */
+  bytesHashed: number;
   /** All bytes of the pack, header and trailer included. */
   bytesWritten: number;
 }
 
 export function createPackCounters(): PackCounters {
-  return { objects: 0, reused: 0, reusedDeltas: 0, deflated: 0, bytesCopied: 0, bytesWritten: 0 };
+  return { objects: 0, reused: 0, reusedDeltas: 0, deflated: 0, bytesCopied: 0, bytesHashed: 0, bytesWritten: 0 };
 }

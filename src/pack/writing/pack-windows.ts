@@ -5,7 +5,8 @@
  */
 import type { PackedObjects } from '../reading/packed-objects.ts';
 
-export const WINDOW_BYTES: number = 1024 * 1024;
+/** 1 MiB, less what makes it a whole number of full side-band packets. */
+export const WINDOW_BYTES: number = 16 * 65_515;
 const MAX_HOLE_BYTES = 64 * 1024;
 
 /** Bytes `[from, to)` of a pack. */

@@ -11,6 +11,8 @@
  * nobody parses. Holes and rewritten headers shift what follows; since a delta's base mostly precedes it, knowing where
  * each entry begins in the output is enough to do all this in one pass.
  *
+ * Objects that are known to be whole packs, and nothing else, are not looked at one by one at all (`stream-whole-set.ts`).
+ *
  * Input comes in windows of 1 MiB, the next one on its way while one is worked on.
  * Memory: 12 bytes a selected object, two windows, a chunk of output and, where an object is put together, that object.
  */
@@ -32,9 +34,12 @@ import { PackOutput } from './pack-output.ts';
 import { createPackCounters } from './pack-query.ts';
 import type { PackCounters, PackOptions, PackQuery } from './pack-query.ts';
 import { cutWindows, planWindows, WINDOW_BYTES } from './pack-windows.ts';
-import type { ByteRange, PackWindow } from './pack-windows.ts';
+import type { PackWindow } from './pack-windows.ts';
+import { readAhead } from './read-ahead.ts';
 import { indexOfObject, SelectedObjects } from './selected-objects.ts';
+import { streamWholeSet } from './stream-whole-set.ts';
 import { deflateObject } from './whole-object.ts';
+import { wholeSetOf } from './whole-set.ts';
 
 type Store = ObjectStore & PackedObjects;
 
@@ -48,12 +53,18 @@ type Placement =
 const AS_STORED: Placement = { kind: 'as-stored' };
 const WHOLE: Placement = { kind: 'whole' };
 
-/** The pack of `query.objects`: header, entries, trailer, in chunks of 64 KiB to 1 MiB. The chunks are the taker's. */
+/** The pack of `query.objects`: header, entries, trailer, in chunks of up to 1 MiB, few of them below 64 KiB. The chunks are the taker's. */
 export async function* streamPack(
   store: Store,
   query: PackQuery,
   options: PackOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  const whole = query.ofsDelta ? wholeSetOf(query.objects) : undefined;
+  if (whole !== undefined) {
+    const { signal, counters = createPackCounters() } = options;
+    yield* streamWholeSet(store, whole, { signal, counters });
+    return;
+  }
   const writer = new PackWriter(store, query, options);
   for (let pack = 0; pack < store.packCount; pack++) yield* writer.writePack(pack);
   yield* writer.finish();
@@ -89,7 +100,7 @@ class PackWriter {
       this.#counters.reused += count;
       const from = PACK_HEADER_BYTES;
       const to = this.#store.packBytes(pack) - PACK_TRAILER_BYTES;
-      for await (const { bytes } of this.#readAhead(pack, cutWindows(from, to))) {
+      for await (const { bytes } of readAhead(this.#store, pack, cutWindows(from, to), this.#options.signal)) {
         this.#counters.bytesCopied += bytes.length;
         this.#output.append(bytes);
         yield* this.#output.take();
@@ -97,7 +108,12 @@ class PackWriter {
       return;
     }
     const ordered = selected.inOffsetOrder(pack);
-    for await (const { window, bytes } of this.#readAhead(pack, planWindows(this.#store, ordered))) {
+    for await (const { window, bytes } of readAhead(
+      this.#store,
+      pack,
+      planWindows(this.#store, ordered),
+      this.#options.signal,
+    )) {
       yield* this.#writeWindow(ordered, window, bytes);
       if (bytes.length < window.to - window.from) yield* this.#copyRest(pack, window, bytes.length);
       yield* this.#output.take();
@@ -113,31 +129,8 @@ class PackWriter {
     }
     const last = this.#output.finish();
     this.#counters.bytesWritten = this.#output.position;
+    this.#counters.bytesHashed = this.#output.position - PACK_TRAILER_BYTES;
     yield* last;
-  }
-
-  /** Windows with their bytes (of an entry longer than a window, the first part), one read ahead. */
-  async *#readAhead<W extends ByteRange>(
-    pack: number,
-    windows: Generator<W, void, undefined>,
-  ): AsyncGenerator<{ readonly window: W; readonly bytes: Uint8Array }, void, undefined> {
-    const { signal } = this.#options;
-    const start = (): { readonly window: W; readonly reading: Promise<Uint8Array> } | undefined => {
-      const { done, value: window } = windows.next();
-      if (done === true) return undefined;
-      const reading = this.#store.readRange(pack, window.from, Math.min(window.to - window.from, WINDOW_BYTES), signal);
-      // Whoever leaves early never comes back for it.
-      reading.catch(() => undefined);
-      return { window, reading };
-    };
-    let next = start();
-    while (next !== undefined) {
-      const { window, reading } = next;
-      const bytes = await reading;
-      throwIfAborted(signal);
-      next = start();
-      yield { window, bytes };
-    }
   }
 
   async *#writeWindow(
