@@ -18,6 +18,7 @@ import { judgeAnswer, type Judgement } from './exchange/judgement.ts';
 import { readProbe } from './probe.ts';
 import { readRefs } from './refs.ts';
 import type { Repository, UpstreamConfig } from './repository.ts';
+import { createPatience } from './exchange/patience.ts';
 import { createThrottle, type Asker } from './exchange/throttle.ts';
 import { createTransport, type FetchFunction, type TransportRequest } from './exchange/transport.ts';
 
@@ -59,6 +60,7 @@ export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions = {}
     userAgent = 'git/hotpack',
   } = options;
   const throttle = createThrottle(now);
+  const patience = createPatience(now, lsRefsTimeoutMs);
   /** Repositories that hotpack's token was refused for, and until when that is believed. At most 10,000. */
   const tokenRefused = new BoundedMap<string, number>(TOKEN_REFUSED_REPOSITORIES);
   const transport = createTransport({
@@ -97,6 +99,18 @@ export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions = {}
     return judgement;
   }
 
+  /** A question that upstream answers from what it has in mind: it is given as long as its last silence allows. */
+  async function askBriefly<T extends ProbeOk | RefsOk | Refused>(
+    { upstream }: Repository,
+    question: (timeoutMs: number) => Promise<T | Failure>,
+  ): Promise<T | Failure> {
+    const timeoutMs = patience.timeoutMs(upstream);
+    const answer = await question(timeoutMs);
+    if (answer.kind !== 'unavailable') patience.answered(upstream);
+    else if (answer.reason === 'timeout') patience.timedOut(upstream, timeoutMs);
+    return answer;
+  }
+
   async function probeWith(
     repository: Repository,
     asker: Asker,
@@ -107,14 +121,16 @@ export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions = {}
       string,
     ][]);
     if (asking.gitProtocol > 0) headers.set('git-protocol', `version=${asking.gitProtocol}`);
-    const judgement = await ask(repository, 'info-refs', asker, {
-      method: 'GET',
-      url: `${repository.url}/info/refs?service=git-upload-pack`,
-      headers,
-      timeoutMs: lsRefsTimeoutMs,
-      signal: asking.signal,
+    return await askBriefly(repository, async (timeoutMs): Promise<ProbeOk | Failure> => {
+      const judgement = await ask(repository, 'info-refs', asker, {
+        method: 'GET',
+        url: `${repository.url}/info/refs?service=git-upload-pack`,
+        headers,
+        timeoutMs,
+        signal: asking.signal,
+      });
+      return judgement.kind === 'ok' ? await readProbe(judgement, now) : judgement;
     });
-    return judgement.kind === 'ok' ? await readProbe(judgement, now) : judgement;
   }
 
   /** Whose credential to try, in order. */
@@ -167,20 +183,14 @@ export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions = {}
       });
     },
 
-    async lsRefs(repository, query, asking): Promise<RefsOk | Refused | Failure> {
-      const judgement = await askData(
-        repository,
-        'ls-refs',
-        writeLsRefs(
-          { peel: true, symrefs: true, unborn: true, prefixes: query.prefixes },
-          { capabilities: query.capabilities, agent: userAgent, serverOptions: query.serverOptions ?? [] },
-        ),
-        {
-          ...asking,
-          timeoutMs: lsRefsTimeoutMs,
-        },
-      );
-      return judgement.kind === 'ok' ? await readRefs(judgement, now) : judgement;
+    async lsRefs(repository, query, asking) {
+      const { capabilities, prefixes, serverOptions = [] } = query;
+      const arguments_ = { peel: true, symrefs: true, unborn: true, prefixes };
+      const body = writeLsRefs(arguments_, { capabilities, agent: userAgent, serverOptions });
+      return await askBriefly(repository, async (timeoutMs): Promise<RefsOk | Refused | Failure> => {
+        const judgement = await askData(repository, 'ls-refs', body, { ...asking, timeoutMs });
+        return judgement.kind === 'ok' ? await readRefs(judgement, now) : judgement;
+      });
     },
 
     async fetch(repository, body, asking) {

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
 import { isHotpackError } from '../../../src/bytes/error.ts';
@@ -5,7 +6,7 @@ import { readAllStream } from '../../../src/bytes/streams.ts';
 import type { Asking } from '../../../src/upstream/contract.ts';
 import { Credential, credentialKey, credentialOfRequest, credentialOfToken } from '../../../src/upstream/credential.ts';
 import { answerOfError, failureOf } from '../../../src/upstream/failure.ts';
-import { createWorld, gitAnswer, REFS, type World } from './support.ts';
+import { createWorld, gitAnswer, REFS, type Seen, type World } from './support.ts';
 
 const SECRET = 'hunter2-of-the-client';
 const TOKEN = 'token-of-hotpack';
@@ -97,21 +98,25 @@ test('401 on a data request is throttling, with the challenge kept for the clien
   expect(answerOfError(error)?.headers).toContainEqual(['www-authenticate', 'Basic realm="x"']);
 });
 
-test('refused connections, time-outs, cut answers and leaving clients are told apart', async () => {
+test.each([
+  ['nothing comes', (): void => undefined],
+  [
+    'the answer stops',
+    (_seen: Seen, response: ServerResponse): void =>
+      void response.writeHead(200, { 'content-type': 'application/x-git-upload-pack-result' }).write(REFS.slice(0, 20)),
+  ],
+])('where %s within the limit it is a time-out', async (_what, answer) => {
   world = await createWorld({ lsRefsTimeoutMs: 60 });
+  world.host.answer = answer;
+  expect(await world.upstream.lsRefs(world.repository, { prefixes: [], capabilities: [] }, asNobody)).toMatchObject({
+    kind: 'unavailable',
+    reason: 'timeout',
+  });
+});
+
+test('refused connections, cut answers and leaving clients are told apart', async () => {
+  world = await createWorld();
   const query = { prefixes: [], capabilities: [] };
-  world.host.answer = () => undefined;
-  expect(await world.upstream.lsRefs(world.repository, query, asNobody)).toMatchObject({
-    kind: 'unavailable',
-    reason: 'timeout',
-  });
-  world.host.answer = (_seen, response) => {
-    response.writeHead(200, { 'content-type': 'application/x-git-upload-pack-result' }).write(REFS.slice(0, 20));
-  };
-  expect(await world.upstream.lsRefs(world.repository, query, asNobody)).toMatchObject({
-    kind: 'unavailable',
-    reason: 'timeout',
-  });
   world.host.answer = (_seen, response) => {
     response.writeHead(200, { 'content-type': 'application/x-git-upload-pack-result' }).end(REFS.slice(0, -4));
   };
