@@ -1,38 +1,68 @@
-/** hotpack on Cloudflare Workers: memory of the isolate, pack work in place. */
+/** hotpack on Cloudflare Workers: requests, the cron and the queue, each an event of its own; pack work in place. */
 import { env } from 'cloudflare:workers';
 import { serve } from 'h3/cloudflare';
 import { createApp } from '../src/app.ts';
 import { resolveConfig } from '../src/config.ts';
+import type { EdgeEvents } from '../src/platform.ts';
 import { createMemoryStorage } from '../src/storage/drivers/memory.ts';
 import { createKv } from '../src/storage/kv/driver-kv.ts';
+import { textOnly, type ExecutionContext, type MessageBatch, type Queue } from './cloudflare/bindings.ts';
 import { warnUnknownSettings } from './unknown-settings.ts';
 
-type Server = ReturnType<typeof serve>;
-let server: Server | undefined;
+/** After a task that is to be done again. A claim of an event that was killed is free after a minute. */
+const AGAIN_SECONDS = 60;
 
-/** Made with the first request: random numbers and timers are refused before it. */
-function createServer(): Server {
+interface Hotpack {
+  readonly server: ReturnType<typeof serve>;
+  readonly events: EdgeEvents;
+}
+let made: Hotpack | undefined;
+
+/** Made with the first event: random numbers and timers are refused before it. */
+function hotpack(): Hotpack {
+  if (made !== undefined) return made;
   const { config, warnings } = resolveConfig(textOnly(env), { edge: true });
   const log = (line: string): void => console.log(line);
   warnUnknownSettings(warnings, config, log);
   const storage = createMemoryStorage();
   const kv = createKv(storage, { base: 'kv', ownsDriver: false });
   const runtimeFetch: typeof fetch = (input, init) => fetch(input, init);
+  const queue = env['QUEUE'] as Queue | undefined;
   const app = createApp(
-    { kind: 'cloudflare', storage, kv, threads: undefined, sharesWork: false, fetch: runtimeFetch, now: Date.now, log },
+    {
+      kind: 'cloudflare',
+      storage,
+      kv,
+      threads: undefined,
+      sharesWork: false,
+      ...(queue === undefined ? {} : { queue }),
+      fetch: runtimeFetch,
+      now: Date.now,
+      log,
+    },
     config,
   );
-  return serve(app.h3, { manual: true });
+  if (app.edge === undefined) throw new Error('an app for Workers takes their events');
+  return (made = { server: serve(app.h3, { manual: true }), events: app.edge });
 }
 
-/** Bindings that are no text are no settings. */
-function textOnly(bindings: Readonly<Record<string, unknown>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(bindings).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
-  );
-}
-
-const worker: { fetch(request: Request, bindings: unknown, context: unknown): ReturnType<Server['fetch']> } = {
-  fetch: (...args) => (server ??= createServer()).fetch(...args),
+const worker: {
+  fetch(request: Request, bindings: unknown, context: ExecutionContext): ReturnType<Hotpack['server']['fetch']>;
+  scheduled(): Promise<void>;
+  queue(batch: MessageBatch): Promise<void>;
+} = {
+  fetch(request, bindings, context) {
+    const { server, events } = hotpack();
+    events.requested((work) => context.waitUntil(work));
+    return server.fetch(request, bindings, context);
+  },
+  scheduled: () => hotpack().events.scheduled(),
+  async queue({ messages }) {
+    for (const message of messages) {
+      // oxlint-disable-next-line no-await-in-loop -- each may take what memory there is
+      if ((await hotpack().events.performed(message.body)) === 'done') message.ack();
+      else message.retry({ delaySeconds: AGAIN_SECONDS });
+    }
+  },
 };
 export default worker;

@@ -3,12 +3,13 @@ import { createAccess } from './access/gate.ts';
 import { SharedAnswers } from './answers/shared-answers.ts';
 import { createDeadline, raceSignal } from './bytes/abort.ts';
 import type { Config } from './config.ts';
+import { createEdgeRooms } from './edge-rooms.ts';
 import { createHttp, type HttpDeps, type Readiness } from './http/create-http.ts';
 import { createClaims } from './jobs/claims.ts';
 import { createJobs } from './jobs/jobs.ts';
 import { createPeriodicJobs, type RunOutcome } from './jobs/periodic.ts';
 import { listMirrors } from './mirror/list-mirrors.ts';
-import { Mirrors } from './mirror/mirrors.ts';
+import { Mirrors, type MirrorSource } from './mirror/mirrors.ts';
 import { createRepositoryStates } from './mirror/repository-states.ts';
 import { StoredMirrors } from './mirror/stored-mirrors.ts';
 import type { App, Platform } from './platform.ts';
@@ -74,8 +75,15 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       cloneTimeoutMs: config.cloneTimeoutMs,
     },
   );
-  const storedMirrors = new StoredMirrors(storage, now);
-  const mirrors = new Mirrors(
+  const popularity = createPopularity(
+    { kv: platform.kv, instance: createInstanceName(), now, logger, metrics },
+    { flushIntervalMs: config.kvFlushIntervalMs, retentionMs: config.cloneRetentionMs },
+  );
+  const edge = platform.sharesWork
+    ? undefined
+    : createEdgeRooms({ platform, config, logger, metrics, upstream, popularity });
+  const storedMirrors = new StoredMirrors(storage, now, { sharesCounts: platform.sharesWork });
+  const lasting = new Mirrors(
     {
       storage,
       upstream,
@@ -90,6 +98,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     },
     { maxOpen: OPEN_MIRRORS },
   );
+  const mirrors: MirrorSource = edge?.mirrors ?? lasting;
   const answers = new SharedAnswers({
     storage,
     maxBytes: config.packCacheBytes,
@@ -118,38 +127,36 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       shareChecks: platform.sharesWork,
     },
   );
-  const popularity = createPopularity(
-    { kv: platform.kv, instance: createInstanceName(), now, logger, metrics },
-    { flushIntervalMs: config.kvFlushIntervalMs, retentionMs: config.cloneRetentionMs },
-  );
   const periodic = createPeriodicJobs({ storage, now, logger });
-  const warm = createWarm(
-    {
-      storage,
-      upstream,
-      upstreams: config.upstreams,
-      popularity,
-      periodic,
-      claims: createClaims({ storage, holder: createInstanceName(), now }),
-      mirrorOf: (repository) => mirrors.of(repository),
-      listMirrors: (signal) => listMirrors(storage, config.upstreams, signal),
-      fetchTimeoutMs: config.fetchTimeoutMs,
-      cloneTimeoutMs: config.cloneTimeoutMs,
-      now,
-      logger,
-      metrics,
-    },
-    {
-      mostCloned: config.prewarmMostClonedRepos,
-      windowMs: config.prewarmWindowMs,
-      concurrency: config.prewarmConcurrency,
-      intervalMs: config.prewarmIntervalMs,
-    },
-  );
+  const warm =
+    edge?.warm ??
+    createWarm(
+      {
+        storage,
+        upstream,
+        upstreams: config.upstreams,
+        popularity,
+        periodic,
+        claims: createClaims({ storage, holder: createInstanceName(), now }),
+        mirrorOf: (repository) => mirrors.of(repository),
+        listMirrors: (signal) => listMirrors(storage, config.upstreams, signal),
+        fetchTimeoutMs: config.fetchTimeoutMs,
+        cloneTimeoutMs: config.cloneTimeoutMs,
+        now,
+        logger,
+        metrics,
+      },
+      {
+        mostCloned: config.prewarmMostClonedRepos,
+        windowMs: config.prewarmWindowMs,
+        concurrency: config.prewarmConcurrency,
+        intervalMs: config.prewarmIntervalMs,
+      },
+    );
   const serve = createServe({
     popularity,
     mirrors,
-    answers,
+    answers: platform.sharesWork ? answers : undefined,
     upstream,
     now,
     logger,
@@ -203,7 +210,6 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     access,
     serve,
     proxy,
-    passesThrough: !platform.sharesWork,
     now,
     maxRequestBytes: config.maxRequestBytes,
     metrics,
@@ -215,6 +221,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
 
   return {
     h3,
+    ...(edge === undefined ? {} : { edge: edge.events }),
     async start() {
       popularity.start();
       periodic.add({ name: 'tidy-counts', intervalMs: DAY_MS, runsAtStart: false, run: tidyCounts });

@@ -17,10 +17,12 @@ export interface Platform {
   /** Absent where pack work runs in place: no threads, or a storage that only one thread can see. */
   readonly threads: PackThreads | undefined;
   /**
-   * Whether what one request started may go on after it and be awaited by another. Where it may not (Workers), nothing is
-   * kept between requests: every repository is passed through, behind the same access checks.
+   * Whether what one request started may go on after it and be awaited by another. Where it may not (Workers), requests share
+   * values alone, and work that outlives them is a task: see `queue` and `App.edge`.
    */
   readonly sharesWork: boolean;
+  /** Where `sharesWork` is false: takes tasks of at most 128 KB, plain data. Absent: they are done behind the answer, if small. */
+  readonly queue?: { send(task: unknown): Promise<void> };
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -28,9 +30,21 @@ export interface Platform {
   readonly log: LogSink;
 }
 
+/** For runtimes that live from one event to the next. Whatever is begun ends before the promise does. */
+export interface EdgeEvents {
+  /** With each request; whatever is due is done behind it. */
+  requested(keepAlive: (work: Promise<unknown>) => void): void;
+  /** What is due of periodic work. Never rejects. */
+  scheduled(): Promise<void>;
+  /** A message of `Platform.queue`. `again`: it is to be delivered once more, later. Never rejects. */
+  performed(task: unknown): Promise<'done' | 'again'>;
+}
+
 export interface App {
   /** What the runtime's own `serve` of h3 takes. No routes are added after `createApp` has returned. */
   readonly h3: H3;
+  /** Where `Platform.sharesWork` is false. */
+  readonly edge?: EdgeEvents;
   /** Starts background work. Requests are answered before it resolves. */
   start(): Promise<void>;
   /**

@@ -24,8 +24,6 @@ export interface GitDeps {
   readonly access: Access;
   readonly serve: Serve;
   readonly proxy: Proxy;
-  /** Upstream answers whatever it lets a client read; nothing is answered from here. Default false. */
-  readonly passesThrough?: boolean;
   readonly now: () => number;
   /** Of a decoded request body. */
   readonly maxRequestBytes: number;
@@ -79,7 +77,7 @@ export async function handleGit(deps: GitDeps, request: GitRequest, observation:
     await request.body?.cancel();
     return refused(decision, deps.now(), request.writeChallenges);
   }
-  if (decision.facts.proxyOnly || deps.passesThrough === true) return await forward(deps, request, target);
+  if (decision.facts.proxyOnly) return await forward(deps, request, target);
 
   const context: ServeContext = {
     repository: target.repository,

@@ -15,7 +15,6 @@ const RENEW_MS = 20_000;
 /** How often who waits looks again. */
 const LOOK_MS = 1_000;
 const FOLDER = 'jobs/claims';
-const NEVER = new AbortController().signal;
 
 export interface ClaimsDeps {
   readonly storage: Pick<Storage, 'readDocument' | 'replaceDocument'>;
@@ -116,7 +115,7 @@ export function createClaims(deps: ClaimsDeps): Claims {
             if (waitedFor === undefined) onWait();
             waitedFor = record;
             // oxlint-disable-next-line no-await-in-loop
-            await pause(Math.min(LOOK_MS, leftMs), signal ?? NEVER);
+            await pause(Math.min(LOOK_MS, leftMs), signal ?? new AbortController().signal);
             continue;
           }
         }

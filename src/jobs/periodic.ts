@@ -48,6 +48,11 @@ export interface PeriodicDeps {
 export interface PeriodicJobs {
   /** Begins its loop. */
   add(job: PeriodicJob): void;
+  /**
+   * Runs it once if its interval is over since it last began anywhere (0: if it never did): where a trigger from outside takes
+   * the loop's place. Of several that ask at once one runs it. Never rejects.
+   */
+  runIfDue(job: PeriodicJob): Promise<void>;
   /** Fires the signals of what runs, and resolves when all has ended. */
   stop(): Promise<void>;
 }
@@ -159,6 +164,14 @@ export function createPeriodicJobs(deps: PeriodicDeps): PeriodicJobs {
         })
         .finally(() => loops.delete(running));
       loops.add(running);
+    },
+    async runIfDue(job) {
+      const last = await readLast(job.name);
+      const { startedAtMs } = last;
+      // A trigger that comes as often as the interval must not miss it by a moment.
+      const restMs = job.intervalMs > 0 ? job.intervalMs * (1 - JITTER) : Number.POSITIVE_INFINITY;
+      if (startedAtMs !== undefined && now() - startedAtMs < restMs) return;
+      if (last.version !== undefined && (await noteStart(job.name, last))) await run(job);
     },
     async stop() {
       ending.abort();

@@ -15,7 +15,9 @@ import { emptyManifest } from './catalog/manifest.ts';
 import type { MirrorKeys } from './keys.ts';
 import { mirrorKeys, packKeys } from './keys.ts';
 import { openPacks } from './packs.ts';
+import type { PackTables } from './pack-tables.ts';
 import { heldOf, parseHead, parsePackedRefs, writeHead, writePackedRefs } from './refs/held-refs.ts';
+import { createCopyMemory, type CopyMemory } from './repository-memory.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
 import { SharedPacks } from './snapshot.ts';
 
@@ -34,6 +36,10 @@ export interface LocalCopyOptions {
   readonly onDamage: (error: unknown) => void;
   /** Told where packs came or went. */
   readonly onStored?: (() => void) | undefined;
+  /** Default: its own. */
+  readonly memory?: CopyMemory;
+  /** Tables of packs that others opened before. */
+  readonly tables?: PackTables | undefined;
 }
 
 export interface Publication {
@@ -60,18 +66,18 @@ export class LocalCopy {
   #opened: Promise<Opened | undefined> | undefined;
   /** What is changed is changed one after the other: each change starts from what the last one left open. */
   #lastChange: Promise<unknown> = Promise.resolve();
-  #seen: 'public' | 'private' | undefined;
-  #publishedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #known: CopyMemory;
 
   constructor(options: LocalCopyOptions) {
     this.#options = options;
+    this.#known = options.memory ?? createCopyMemory();
     this.keys = mirrorKeys(options.repositoryKey);
     this.#catalog = new Catalog(options.storage, this.keys.manifest);
   }
 
   /** When this process last replaced the manifest by a publication. */
   get publishedAtMs(): number {
-    return this.#publishedAtMs;
+    return this.#known.publishedAtMs;
   }
 
   /** The mirror as it is now, or undefined where there is none with objects in it. */
@@ -105,7 +111,7 @@ export class LocalCopy {
         if (publication.pack !== undefined) await this.removePacks([publication.pack.name]);
         return 'stale';
       }
-      this.#publishedAtMs = this.#options.now();
+      this.#known.publishedAtMs = this.#options.now();
       this.#options.onStored?.();
       await this.#writeLayout();
       if (manifest.packs.length > 0) await this.#reopen(manifest);
@@ -116,7 +122,7 @@ export class LocalCopy {
   /** Takes note of who may read. Returns `reset` where the mirror was another one's and starts empty. */
   async noteVisibility(seen: 'public' | 'private'): Promise<'same' | 'reset'> {
     // A mirror that is not open is looked at when it is opened.
-    this.#seen = seen;
+    this.#known.seen = seen;
     const opened = await this.#opened?.catch(() => undefined);
     const before = opened?.manifest.visibility;
     if (before === undefined || before === seen) return 'same';
@@ -230,8 +236,12 @@ export class LocalCopy {
   async #open(): Promise<Opened | undefined> {
     const manifest = await this.#catalog.read();
     if (manifest === undefined || manifest.packs.length === 0) return undefined;
-    if (this.#seen !== undefined && manifest.visibility !== 'unknown' && manifest.visibility !== this.#seen) {
-      await this.#empty(this.#seen);
+    if (
+      this.#known.seen !== undefined &&
+      manifest.visibility !== 'unknown' &&
+      manifest.visibility !== this.#known.seen
+    ) {
+      await this.#empty(this.#known.seen);
       return undefined;
     }
     try {
@@ -285,9 +295,9 @@ export class LocalCopy {
   }
 
   async #openAll(manifest: Manifest): Promise<Opened> {
-    const { storage, cacheBytes } = this.#options;
+    const { storage, cacheBytes, tables } = this.#options;
     const names = manifest.packs.map((pack) => pack.name);
-    const open = await openPacks(storage, { folder: this.keys.packFolder, names, cacheBytes });
+    const open = await openPacks(storage, { folder: this.keys.packFolder, names, cacheBytes, tables });
     try {
       // Refs that an interrupted change left behind may name what is not here.
       const held = heldOf(await this.#readHeld(), (oid) => open.store.find(oid) >= 0);

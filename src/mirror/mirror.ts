@@ -11,21 +11,21 @@ import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import type { StorageWriter } from '../storage/contract.ts';
 import { failureOf } from '../upstream/failure.ts';
 import type { Repository } from '../upstream/repository.ts';
-import { Backoff } from './backoff.ts';
 import type { FillRequest } from './fill.ts';
 import { runFill } from './fill.ts';
 import { LocalCopy, missingOf } from './local-copy.ts';
 import { Advertised } from './refs/advertised.ts';
-import { BoundaryCheck } from './refs/boundary-check.ts';
+import type { BoundaryCheck } from './refs/boundary-check.ts';
 import type { RefsAnswer, RefsAsking, RefsCheck, RefsScope } from './refs/refs-ledger.ts';
 import { BRANCH_PREFIXES, RefsLedger } from './refs/refs-ledger.ts';
 import { branchTips, combineRefs, sameRefs } from './refs/tips.ts';
+import { RepositoryMemory } from './repository-memory.ts';
 import type { Asker, MirrorContext, MirrorServices, Watching } from './services.ts';
 import { submitJob } from './services.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
 import type { UpdateOutcome } from './update.ts';
 import { runUpdate } from './update.ts';
-import type { Confirmed, Obtained } from './wants.ts';
+import type { Confirmed, Obtained, Waiting } from './wants.ts';
 import { Wants } from './wants.ts';
 
 /** Background publications of one repository are at least this far apart (DESIGN 4); nobody waits for those. */
@@ -45,18 +45,21 @@ export class Mirror {
   readonly #boundary: BoundaryCheck;
   readonly #advertised: Advertised;
   readonly #wants: Wants;
-  readonly #backoff: Backoff;
+  readonly #memory: RepositoryMemory;
   #restoring: Promise<void> | undefined;
-  #pushedAtMs = Number.NEGATIVE_INFINITY;
   #filling: Promise<JobOutcome<FillOutcome>> | undefined;
   /** On whose behalf `warm` asks: it does the update that its own checks find due. */
   #warmer: Asker | undefined;
-  #askedAtMs: number | undefined;
   #updateIsDue = false;
 
-  constructor(repository: Repository, services: MirrorServices) {
+  constructor(
+    repository: Repository,
+    services: MirrorServices,
+    memory: RepositoryMemory = new RepositoryMemory(services),
+  ) {
     this.repository = repository;
     this.#services = services;
+    this.#memory = memory;
     const { storage, cacheBytes, now, logger } = services;
     this.#copy = new LocalCopy({
       storage,
@@ -65,17 +68,19 @@ export class Mirror {
       now,
       onStored: services.onStored,
       onDamage: (error) => logger.error('mirror_damaged', { repo: repository.name, error }),
+      memory: memory.copy,
+      tables: services.tables,
     });
     this.#context = { repository, services, copy: this.#copy };
-    this.#advertised = new Advertised(storage, this.#copy.keys.advertised);
-    this.#wants = new Wants(this.#context, (asker, onBytes) =>
+    this.#advertised = new Advertised(storage, this.#copy.keys.advertised, memory.advertised);
+    this.#wants = new Wants(this.#context, memory.wants, (asker, onBytes) =>
       this.#update('client-waits', asker, { onProgress: (progress) => onBytes(Number(progress)) }),
     );
-    this.#backoff = new Backoff(now);
-    this.#boundary = new BoundaryCheck({ now, intervalMs: services.refCheckIntervalMs });
+    this.#boundary = memory.boundary;
     this.#ledger = new RefsLedger({
       now,
       intervalMs: services.refCheckIntervalMs,
+      memory: memory.refs,
       ask: (scope, { credential, capabilities }) =>
         services.upstream.lsRefs(
           repository,
@@ -83,7 +88,7 @@ export class Mirror {
           { credential },
         ),
       onCheck: (check, asker) => {
-        this.#afterCheck(check, asker).catch((error: unknown) => this.#storageFailed(error));
+        this.#background(this.#afterCheck(check, asker).catch((error: unknown) => this.#storageFailed(error)));
       },
     });
   }
@@ -105,7 +110,7 @@ export class Mirror {
   /** What became of the first fill in this process; `idle`: none was tried, or it has ended well. */
   get fillState(): 'filling' | 'failed' | 'idle' {
     if (this.#filling !== undefined) return 'filling';
-    return this.#backoff.failures > 0 ? 'failed' : 'idle';
+    return this.#memory.backoff.failures > 0 ? 'failed' : 'idle';
   }
 
   /** When upstream was last asked for its refs; undefined: never. */
@@ -115,12 +120,12 @@ export class Mirror {
 
   /** When a client last asked for refs; undefined: not in this process. */
   get lastAskedAtMs(): number | undefined {
-    return this.#askedAtMs;
+    return this.#memory.askedAtMs;
   }
 
   /** Upstream's refs, young enough for who asks. */
   async refs(scope: RefsScope, asking: RefsAsking): Promise<RefsAnswer> {
-    if (asking.asker !== this.#warmer) this.#askedAtMs = asking.arrivedAtMs;
+    if (asking.asker !== this.#warmer) this.#memory.askedAtMs = asking.arrivedAtMs;
     // With an interval of 0 nothing that was kept could be used.
     if (this.#services.refCheckIntervalMs > 0) await this.#restored();
     return this.#ledger.get(scope, asking);
@@ -139,9 +144,9 @@ export class Mirror {
 
   /** Something was pushed through us: refs known so far count for nothing. */
   pushed(): void {
-    this.#pushedAtMs = this.#services.now();
+    this.#memory.pushedAtMs = this.#services.now();
     this.#ledger.forget();
-    this.#advertised.forget().catch((error: unknown) => this.#storageFailed(error));
+    this.#background(this.#advertised.forget().catch((error: unknown) => this.#storageFailed(error)));
   }
 
   async noteVisibility(seen: 'public' | 'private'): Promise<void> {
@@ -150,10 +155,17 @@ export class Mirror {
     this.#services.logger.info('mirror_reset', { repo: this.repository.name, visibility: seen });
   }
 
+  /** True where others do the work that no client waits for, and were told. */
+  handsOver(asker: Asker): boolean {
+    const { handOver } = this.#services;
+    handOver?.(asker, []);
+    return handOver !== undefined;
+  }
+
   /** Starts the first fill. A stream that is not taken is left to itself. */
   fill(request: FillRequest): 'started' | 'under_way' | 'backing_off' {
     if (this.#filling !== undefined) return 'under_way';
-    if (this.#backoff.isBlocked) return 'backing_off';
+    if (this.#memory.backoff.isBlocked) return 'backing_off';
     void this.#fill(request, request.stream === undefined ? 'soon' : 'client-waits');
     return 'started';
   }
@@ -182,6 +194,11 @@ export class Mirror {
   /** Gets objects that a client wants and that are not here, by hash. */
   obtain(wants: readonly Oid[], asker: Asker, signal: AbortSignal): Promise<Obtained> {
     return this.#wants.obtain(wants, this.knownRefs(), asker, signal);
+  }
+
+  /** Gets objects by hash however long it takes. */
+  fetchWants(wants: readonly Oid[], asker: Asker, waiting: Waiting): Promise<'here' | 'refused'> {
+    return this.#wants.fetchAll(wants, asker, waiting);
   }
 
   /** Whether upstream's own history is cut, so that ours is not what it would give. */
@@ -214,8 +231,14 @@ export class Mirror {
     return true;
   }
 
+  /** Work that goes on behind the answer. Never rejects. */
+  #background(work: Promise<unknown>): void {
+    this.#services.keepAlive?.(work);
+  }
+
   /** Reads what an earlier process kept, once. That it cannot be read costs a question to upstream. */
   #restored(): Promise<void> {
+    if (this.#memory.advertised.isRead) return Promise.resolve();
     this.#restoring ??= this.#advertised.read().then(
       (kept) => {
         const nowMs = this.#services.now();
@@ -257,11 +280,11 @@ export class Mirror {
       if (outcome.kind === 'failed' && isDamagedPack(outcome.error)) request.stream?.reject();
       request.stream?.leave();
       if (outcome.kind === 'done') {
-        this.#backoff.succeeded();
+        this.#memory.backoff.succeeded();
         logger.info('fill_ended', { repo, ms: now() - startedAtMs });
       } else if (outcome.kind === 'failed') {
-        this.#backoff.failed();
-        const fields = { repo, error: outcome.error, retryAtMs: this.#backoff.blockedUntilMs };
+        this.#memory.backoff.failed();
+        const fields = { repo, error: outcome.error, retryAtMs: this.#memory.backoff.blockedUntilMs };
         if (!isBackground) logger.warn('fill_failed', fields);
       }
       return outcome;
@@ -295,11 +318,12 @@ export class Mirror {
   async #keepAdvertised(): Promise<void> {
     const latest = this.#ledger.latest('branches');
     const refs = this.knownRefs();
-    if (latest === undefined || refs === undefined || latest.sentAtMs <= this.#pushedAtMs) return;
+    if (latest === undefined || refs === undefined || latest.sentAtMs <= this.#memory.pushedAtMs) return;
     await this.#advertised.write({ refs, sentAtMs: latest.sentAtMs });
   }
 
   #updateSoon(asker: Asker): void {
+    if (this.handsOver(asker)) return;
     // The one that is due takes what is known by then.
     if (this.#updateIsDue) return;
     this.#updateIsDue = true;

@@ -6,10 +6,20 @@ import type { Repository } from '../upstream/repository.ts';
 import { Mirror } from './mirror.ts';
 import type { MirrorServices } from './services.ts';
 
+/** Keeps the runtime alive for work behind an answer. Takes what never rejects. */
+export type KeepAlive = (work: Promise<unknown>) => void;
+
+export interface MirrorSource {
+  /** For the request that `keepAlive` belongs to, where the runtime ends with its requests. */
+  of(repository: Repository, keepAlive?: KeepAlive): Mirror;
+  /** One that was asked for before; it stays as open as it is. */
+  known(name: string): Mirror | undefined;
+}
+
 /** Small things: the last refs, and when to try again. */
 const MAX_KNOWN = 4096;
 
-export class Mirrors {
+export class Mirrors implements MirrorSource {
   readonly #services: MirrorServices;
   readonly #maxOpen: number;
   /** Both with the least recently used first. */
@@ -33,7 +43,6 @@ export class Mirrors {
     return mirror;
   }
 
-  /** One that was asked for before; it stays as open as it is. */
   known(name: string): Mirror | undefined {
     return this.#known.get(name);
   }

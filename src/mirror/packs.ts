@@ -4,9 +4,11 @@
 import { HotpackError } from '../bytes/error.ts';
 import type { ObjectStore } from '../pack/object-store.ts';
 import { openObjectStore } from '../pack/reading/open-object-store.ts';
-import type { PackedObjects, PackSource } from '../pack/reading/packed-objects.ts';
+import type { PackedObjects, OpenedPack } from '../pack/reading/packed-objects.ts';
+import { PackTable } from '../pack/reading/pack-table.ts';
 import type { Storage, StorageReader } from '../storage/contract.ts';
 import { packKeys } from './keys.ts';
+import type { PackTables } from './pack-tables.ts';
 
 /** An idx of 100 million objects; above it git itself would be at its end. */
 const MAX_INDEX_BYTES = 3_300_000_000;
@@ -19,7 +21,12 @@ export interface OpenPacks {
 /** Rejects with `missing_object` where a file of a pack is not there. */
 export async function openPacks(
   storage: Storage,
-  packs: { readonly folder: string; readonly names: readonly string[]; readonly cacheBytes: number },
+  packs: {
+    readonly folder: string;
+    readonly names: readonly string[];
+    readonly cacheBytes: number;
+    readonly tables?: PackTables | undefined;
+  },
   signal?: AbortSignal,
 ): Promise<OpenPacks> {
   const readers: StorageReader[] = [];
@@ -28,8 +35,15 @@ export async function openPacks(
   };
   try {
     const sources = await Promise.all(
-      packs.names.map(async (name): Promise<PackSource> => {
+      packs.names.map(async (name): Promise<OpenedPack> => {
         const keys = packKeys(packs.folder, name);
+        const known = await packs.tables?.get(name, signal);
+        if (known !== undefined) {
+          const pack = await storage.open(keys.pack, signal);
+          if (pack.kind === 'absent') throw missingPack(name);
+          readers.push(pack);
+          return { pack, table: known };
+        }
         const [pack, idx, rev] = await Promise.all([
           storage.open(keys.pack, signal),
           storage.readAll(keys.idx, MAX_INDEX_BYTES, signal),
@@ -37,11 +51,10 @@ export async function openPacks(
         ]);
         if (pack.kind === 'reader') readers.push(pack);
         if (pack.kind === 'absent' || idx.kind === 'absent') {
-          throw new HotpackError('missing_object', 'a pack that the manifest names is not there', {
-            detail: { pack: name },
-          });
+          throw missingPack(name);
         }
-        return { name, pack, idx: idx.bytes, rev: rev.kind === 'absent' ? undefined : rev.bytes };
+        const source = { name, pack, idx: idx.bytes, rev: rev.kind === 'absent' ? undefined : rev.bytes };
+        return packs.tables === undefined ? source : { pack, table: packs.tables.keep(new PackTable(source)) };
       }),
     );
     const store = openObjectStore({ packs: sources, cacheBytes: packs.cacheBytes });
@@ -56,4 +69,8 @@ export async function openPacks(
     await close();
     throw error;
   }
+}
+
+function missingPack(name: string): HotpackError {
+  return new HotpackError('missing_object', 'a pack that the manifest names is not there', { detail: { pack: name } });
 }

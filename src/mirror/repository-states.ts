@@ -4,7 +4,7 @@ import { repositoryOfName, type Repository, type UpstreamConfig } from '../upstr
 import { parseManifest } from './catalog/manifest.ts';
 import { mirrorKeys } from './keys.ts';
 import { listMirrors, sizeOfMirror } from './list-mirrors.ts';
-import type { Mirrors } from './mirrors.ts';
+import type { MirrorSource } from './mirrors.ts';
 
 export interface RepositoryState {
   readonly repo: string;
@@ -27,7 +27,7 @@ export interface RepositoryStates {
 
 export function createRepositoryStates(
   storage: Storage,
-  mirrors: Pick<Mirrors, 'known'>,
+  mirrors: Pick<MirrorSource, 'known'>,
   upstreams: ReadonlyMap<string, UpstreamConfig>,
 ): RepositoryStates {
   return {

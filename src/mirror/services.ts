@@ -1,4 +1,5 @@
 /** What every mirror works with. */
+import type { Oid } from '../bytes/oid.ts';
 import type { Job, JobOutcome } from '../jobs/job.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Storage } from '../storage/contract.ts';
@@ -9,6 +10,8 @@ import type { Credential } from '../upstream/credential.ts';
 import type { Repository } from '../upstream/repository.ts';
 import type { Visibility } from './catalog/manifest.ts';
 import type { LocalCopy } from './local-copy.ts';
+import type { KeepAlive } from './mirrors.ts';
+import type { PackTables } from './pack-tables.ts';
 import type { PackThreads } from './tasks.ts';
 
 export interface MirrorServices {
@@ -26,6 +29,15 @@ export interface MirrorServices {
   readonly refCheckIntervalMs: number;
   /** Told where packs came or went. */
   readonly onStored?: () => void;
+  /** Where each request opens mirrors for itself. */
+  readonly tables?: PackTables;
+  /** Keeps the runtime alive for work that outlives an answer. Absent: it lives on by itself. Takes what never rejects. */
+  readonly keepAlive?: KeepAlive;
+  /**
+   * Work that no client waits for is done elsewhere, on hotpack's own behalf: the mirror is to be brought up to what upstream
+   * shows, and `wants` are to be had besides. Absent: it is done here, as jobs.
+   */
+  readonly handOver?: (asker: Asker, wants: readonly Oid[]) => void;
 }
 
 /** On whose behalf upstream is asked, and what it can do. Lives as long as the work that was asked for. */

@@ -20,14 +20,17 @@ const MANIFEST = '/hotpack/manifest';
 export class StoredMirrors {
   readonly #storage: Storage;
   readonly #now: () => number;
+  readonly #sharesCounts: boolean;
   #last: StoredCount | undefined;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
   #dueAtMs = Number.NEGATIVE_INFINITY;
   #counting: Promise<void> | undefined;
 
-  constructor(storage: Storage, now: () => number) {
+  /** `sharesCounts`: false where who asks must not wait for a count that another one began. */
+  constructor(storage: Storage, now: () => number, options: { readonly sharesCounts: boolean }) {
     this.#storage = storage;
     this.#now = now;
+    this.#sharesCounts = options.sharesCounts;
   }
 
   /** To be called where a mirror was changed. */
@@ -37,6 +40,10 @@ export class StoredMirrors {
 
   /** Undefined where the store could not be listed yet. Never rejects. */
   async count(): Promise<StoredCount | undefined> {
+    if (!this.#sharesCounts) {
+      if (this.#now() >= this.#dueAtMs) await this.#count();
+      return this.#last;
+    }
     if (this.#counting === undefined && this.#now() >= this.#dueAtMs) {
       this.#counting = this.#count().finally(() => (this.#counting = undefined));
     }

@@ -8,7 +8,7 @@
  *
  * Memory: `MAX_REMEMBERED` object names each way.
  */
-import { raceSignal, sleep } from '../bytes/abort.ts';
+import { abortError, raceSignal, sleep } from '../bytes/abort.ts';
 import { isHotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
 import type { JobOutcome } from '../jobs/job.ts';
@@ -16,6 +16,7 @@ import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import { failureOf } from '../upstream/failure.ts';
 import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
 import { branchTips } from './refs/tips.ts';
+import type { WantsMemory } from './repository-memory.ts';
 import { unconfirmedWants } from './servable.ts';
 import type { Asker, MirrorContext } from './services.ts';
 import { submitJob } from './services.ts';
@@ -38,14 +39,20 @@ export type Confirmed = Exclude<Obtained, { readonly kind: 'later' }>;
 /** Brings branches and tags up to date; `onBytes` is told how many bytes of pack have come in all. */
 export type UpdateNow = (asker: Asker, onBytes: (bytes: number) => void) => Promise<JobOutcome<unknown>>;
 
+export interface Waiting {
+  readonly signal: AbortSignal;
+  /** Told how many bytes of pack have come in all. */
+  readonly onProgress: (bytes: number) => void;
+}
+
 export class Wants {
   readonly #context: MirrorContext;
   readonly #updateNow: UpdateNow;
-  readonly #refused = new Map<Oid, { readonly untilMs: number; readonly message: string }>();
-  readonly #confirmedAtMs = new Map<Oid, number>();
+  readonly #known: WantsMemory;
 
-  constructor(context: MirrorContext, updateNow: UpdateNow) {
+  constructor(context: MirrorContext, known: WantsMemory, updateNow: UpdateNow) {
     this.#context = context;
+    this.#known = known;
     this.#updateNow = updateNow;
   }
 
@@ -58,6 +65,11 @@ export class Wants {
   ): Promise<Obtained> {
     const remembered = wants.map((oid) => this.#refusal(oid)).find((refusal) => refusal !== undefined);
     if (remembered !== undefined) return { kind: 'refused', message: remembered };
+    const { handOver } = this.#context.services;
+    if (handOver !== undefined) {
+      handOver(asker, wants);
+      return { kind: 'later' };
+    }
 
     const tooLarge = Promise.withResolvers<Obtained>();
     const onBytes = (bytes: number): void => {
@@ -78,6 +90,14 @@ export class Wants {
     }
   }
 
+  /** Gets `wants` however long it takes. `refused`: upstream would not. Rejects with what else went wrong. */
+  async fetchAll(wants: readonly Oid[], asker: Asker, watching: Waiting): Promise<'here' | 'refused'> {
+    const outcome = await raceSignal(this.#fetch(wants, asker, watching.onProgress), watching.signal);
+    const obtained = this.#obtained(wants, outcome);
+    if (obtained.kind !== 'later') return obtained.kind;
+    throw outcome.kind === 'failed' ? outcome.error : abortError(watching.signal);
+  }
+
   /** Those of `wants`, all of them in the snapshot, that only upstream can allow to be given away. */
   unconfirmed(
     snapshot: MirrorSnapshot,
@@ -89,7 +109,7 @@ export class Wants {
       snapshot,
       wants,
       advertised: known ?? snapshot.held,
-      confirmedAtMs: this.#confirmedAtMs,
+      confirmedAtMs: this.#known.confirmedAtMs,
       nowMs: this.#context.services.now(),
       signal,
     });
@@ -109,8 +129,8 @@ export class Wants {
     if (answer.kind !== 'pack') throw failureOf(answer);
     // oxlint-disable-next-line no-unreachable-loop -- leaving at once ends the request
     for await (const _chunk of answer.chunks) break;
-    if (this.#confirmedAtMs.size + wants.length > MAX_REMEMBERED) this.#confirmedAtMs.clear();
-    for (const oid of wants) this.#confirmedAtMs.set(oid, askedAtMs);
+    if (this.#known.confirmedAtMs.size + wants.length > MAX_REMEMBERED) this.#known.confirmedAtMs.clear();
+    for (const oid of wants) this.#known.confirmedAtMs.set(oid, askedAtMs);
     return { kind: 'here' };
   }
 
@@ -147,15 +167,15 @@ export class Wants {
   }
 
   #refusal(oid: Oid): string | undefined {
-    const refusal = this.#refused.get(oid);
+    const refusal = this.#known.refused.get(oid);
     if (refusal === undefined) return undefined;
     if (refusal.untilMs > this.#context.services.now()) return refusal.message;
-    this.#refused.delete(oid);
+    this.#known.refused.delete(oid);
     return undefined;
   }
 
   #remember(oid: Oid, message: string): void {
-    if (this.#refused.size >= MAX_REMEMBERED) this.#refused.clear();
-    this.#refused.set(oid, { untilMs: this.#context.services.now() + REFUSED_MS, message });
+    if (this.#known.refused.size >= MAX_REMEMBERED) this.#known.refused.clear();
+    this.#known.refused.set(oid, { untilMs: this.#context.services.now() + REFUSED_MS, message });
   }
 }

@@ -3,6 +3,7 @@
  * everything else goes to upstream and back byte for byte, in the client's own protocol version.
  */
 import type { Follower } from '../answers/shared-answer.ts';
+import type { SharedAnswers } from '../answers/shared-answers.ts';
 import { HotpackError } from '../bytes/error.ts';
 import { answerKey } from '../answers/answer-key.ts';
 import { branchTips } from '../mirror/refs/tips.ts';
@@ -25,12 +26,14 @@ export async function passThrough(
   request: FetchRequest,
   options: { readonly body: Uint8Array; readonly isShareable: boolean; readonly startsFill: boolean },
 ): Promise<Response> {
+  const { answers } = serving;
   const isOwn = request.filter.kind !== 'unsupported' && request.serverOptions.length === 0;
-  if (!options.isShareable || !isOwn || !isCloneLike(request) || request.packfileUris.length > 0) {
+  const isShareable = options.isShareable && isOwn && isCloneLike(request) && request.packfileUris.length === 0;
+  if (answers === undefined || !isShareable) {
     if (options.startsFill) startFill(serving);
     return forwardRaw(serving, options.body);
   }
-  return passShared(serving, request, options.startsFill);
+  return passShared({ ...serving, answers }, request, options.startsFill);
 }
 
 /** The request as it came, the answer as it comes. */
@@ -47,7 +50,11 @@ export async function forwardRaw(serving: Serving, body: Uint8Array): Promise<Re
   return uploadPackResponse(answer.body, 'upstream');
 }
 
-async function passShared(serving: Serving, request: FetchRequest, startsFill: boolean): Promise<Response> {
+async function passShared(
+  serving: Serving & { readonly answers: SharedAnswers },
+  request: FetchRequest,
+  startsFill: boolean,
+): Promise<Response> {
   const { context, mirror, asker, answers, upstream } = serving;
   const { repository, credential, granted } = context;
   const key = answerKey(repository.name, request, mirror.knownRefs());
@@ -115,6 +122,7 @@ async function* checked(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 /** Starts the first fill by a fetch of our own; nobody waits for it. */
 function startFill(serving: Serving): void {
   const { context, mirror, asker, logger } = serving;
+  if (mirror.handsOver(asker)) return;
   const { arrivedAtMs, repository } = context;
   const work = (async () => {
     const known = mirror.knownRefs();

@@ -13,7 +13,7 @@ import { uploadPackResponse } from './services.ts';
 export function createServe(services: ServeServices): Serve {
   async function serving(context: ServeContext): Promise<Serving> {
     const { granted, repository, credential } = context;
-    const mirror = services.mirrors.of(repository);
+    const mirror = services.mirrors.of(repository, context.waitUntil);
     if (granted.visibility === 'public') await mirror.noteVisibility('public');
     const visibility = granted.visibility === 'public' ? 'public' : 'unknown';
     const asker = { credential, capabilities: granted.facts.v2Capabilities, visibility } as const;

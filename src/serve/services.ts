@@ -1,7 +1,7 @@
 /** What answering works with. */
 import type { SharedAnswers } from '../answers/shared-answers.ts';
 import type { Mirror } from '../mirror/mirror.ts';
-import type { Mirrors } from '../mirror/mirrors.ts';
+import type { MirrorSource } from '../mirror/mirrors.ts';
 import type { Asker } from '../mirror/services.ts';
 import type { PopularityCounters } from '../popularity/contract.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -9,8 +9,9 @@ import type { Upstream } from '../upstream/contract.ts';
 import type { ServeContext } from './contract.ts';
 
 export interface ServeServices {
-  readonly mirrors: Mirrors;
-  readonly answers: SharedAnswers;
+  readonly mirrors: Pick<MirrorSource, 'of'>;
+  /** Absent where no request may follow what another one began (Workers). */
+  readonly answers: SharedAnswers | undefined;
   readonly upstream: Upstream;
   readonly popularity: PopularityCounters;
   readonly now: () => number;

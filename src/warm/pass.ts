@@ -95,7 +95,7 @@ export async function runPass(
   await inParallel(asked, options.concurrency, warm, signal);
   await inParallel(mostCloned, options.concurrency, warm, signal);
   await inParallel(held, options.concurrency, wait, signal);
-  await noteGone(deps, options, { results, gone }, signal);
+  await noteGone(deps, options, { results }, signal);
   return isEmpty ? 'empty_histogram' : 'complete';
 }
 
@@ -120,7 +120,7 @@ async function readHistogram(deps: PassDeps, options: PassOptions, signal: Abort
 
 /** A key-value store that hangs must not hold the pass. */
 async function inTime<T>(
-  options: PassOptions,
+  options: Pick<PassOptions, 'histogramTimeoutMs'>,
   signal: AbortSignal,
   read: (own: AbortSignal) => Promise<T>,
 ): Promise<T> {
@@ -165,10 +165,13 @@ async function stillGone(
   return still;
 }
 
-async function noteGone(
-  deps: PassDeps,
-  options: PassOptions,
-  pass: { readonly results: readonly WarmedRepository[]; readonly gone: ReadonlyMap<string, GoneRepository> },
+export type GoneDeps = Pick<PassDeps, 'storage' | 'popularity' | 'now' | 'logger'>;
+
+/** Those that were found gone leave the candidates, those that answered come back. Rejects with `aborted` alone. */
+export async function noteGone(
+  deps: GoneDeps,
+  options: Pick<PassOptions, 'histogramTimeoutMs'>,
+  pass: { readonly results: readonly WarmedRepository[] },
   signal: AbortSignal,
 ): Promise<void> {
   const found = pass.results.filter((one) => one.status === 'gone');

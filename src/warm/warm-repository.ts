@@ -4,6 +4,7 @@
  */
 import { createDeadline } from '../bytes/abort.ts';
 import { HotpackError, isHotpackError } from '../bytes/error.ts';
+import type { Oid } from '../bytes/oid.ts';
 import type { Claims } from '../jobs/claims.ts';
 import type { Mirror } from '../mirror/mirror.ts';
 import type { Asker } from '../mirror/services.ts';
@@ -13,7 +14,7 @@ import type { Repository } from '../upstream/repository.ts';
 import type { WarmedRepository, WarmPath, WarmProgress, WarmStatus } from './contract.ts';
 
 export interface WarmingDeps {
-  readonly mirrorOf: (repository: Repository) => Pick<Mirror, 'warm' | 'isHere'>;
+  readonly mirrorOf: (repository: Repository) => Pick<Mirror, 'warm' | 'isHere' | 'fetchWants'>;
   readonly upstream: Pick<Upstream, 'probeAsHotpack'>;
   readonly claims: Claims;
   readonly now: () => number;
@@ -31,6 +32,8 @@ export interface Warming {
   readonly wasHere: boolean;
   /** True: where another instance is at it, that is waited for as long as it may have died. */
   readonly waits: boolean;
+  /** Objects to be had besides what upstream shows. */
+  readonly wants?: readonly Oid[];
   readonly onProgress?: ((progress: WarmProgress) => void) | undefined;
 }
 
@@ -82,7 +85,7 @@ export function claimOf(repository: Repository): string {
 
 async function bringUp(
   deps: WarmingDeps,
-  { repository, onProgress }: Warming,
+  { repository, onProgress, wants = [] }: Warming,
   { isHere, signal }: { readonly isHere: boolean; readonly signal: AbortSignal },
 ): Promise<void> {
   const deadline = createDeadline({
@@ -103,7 +106,10 @@ async function bringUp(
       // Only a request without a credential tells.
       visibility: repository.upstream.token === undefined ? 'public' : 'unknown',
     };
-    await deps.mirrorOf(repository).warm(asker, deadline.signal, (bytes) => onProgress?.({ kind: 'received', bytes }));
+    const mirror = deps.mirrorOf(repository);
+    const onBytes = (bytes: number): void => onProgress?.({ kind: 'received', bytes });
+    await mirror.warm(asker, deadline.signal, onBytes);
+    if (wants.length > 0) await mirror.fetchWants(wants, asker, { signal: deadline.signal, onProgress: onBytes });
   } finally {
     deadline.dispose();
   }

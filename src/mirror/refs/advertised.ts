@@ -6,6 +6,7 @@
 import * as v from 'valibot';
 import type { Head, Ref, RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 import type { Storage } from '../../storage/contract.ts';
+import type { AdvertisedMemory } from '../repository-memory.ts';
 import { sameRefs } from './tips.ts';
 
 export interface AdvertisedRefs {
@@ -41,14 +42,14 @@ const SCHEMA = v.object({
 export class Advertised {
   readonly #storage: Storage;
   readonly #key: string;
-  /** What lies in the store, as far as this process wrote or read it. */
-  #stored: RefsSnapshot | undefined;
+  readonly #known: AdvertisedMemory;
   /** One call after the other, so that what was forgotten does not come back. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(storage: Storage, key: string) {
+  constructor(storage: Storage, key: string, known: AdvertisedMemory) {
     this.#storage = storage;
     this.#key = key;
+    this.#known = known;
   }
 
   /** Undefined where nothing is kept, or nothing that can be read: it is only a saving. */
@@ -56,7 +57,8 @@ export class Advertised {
     return this.#inTurn(async () => {
       const found = await this.#storage.readAll(this.#key, MAX_BYTES);
       const parsed = found.kind === 'absent' ? undefined : parseAdvertised(found.bytes);
-      this.#stored = parsed?.refs;
+      this.#known.stored = parsed?.refs;
+      this.#known.isRead = true;
       return parsed;
     });
   }
@@ -64,15 +66,15 @@ export class Advertised {
   /** Keeps `advertised` where it differs from what is kept. */
   write(advertised: AdvertisedRefs): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#stored !== undefined && sameRefs(this.#stored, advertised.refs)) return;
+      if (this.#known.stored !== undefined && sameRefs(this.#known.stored, advertised.refs)) return;
       await this.#storage.put(this.#key, writeAdvertised(advertised));
-      this.#stored = advertised.refs;
+      this.#known.stored = advertised.refs;
     });
   }
 
   forget(): Promise<void> {
     return this.#inTurn(async () => {
-      this.#stored = undefined;
+      this.#known.stored = undefined;
       await this.#storage.delete([this.#key]);
     });
   }

@@ -32,9 +32,22 @@ export interface RefsAsking {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What is known, without what is under way. */
+export interface RefsMemory {
+  readonly latest: Record<RefsScope, RefsCheck | undefined>;
+  /** Only checks sent after this count: something was pushed then. */
+  onlyAfterMs: number;
+}
+
+export function createRefsMemory(): RefsMemory {
+  return { latest: { branches: undefined, all: undefined }, onlyAfterMs: Number.NEGATIVE_INFINITY };
+}
+
 export interface RefsLedgerOptions {
   readonly now: () => number;
   readonly intervalMs: number;
+  /** Default: its own. */
+  readonly memory?: RefsMemory;
   ask(scope: RefsScope, asker: Asker): Promise<RefsOk | Refused | Failure>;
   /** Called with each check that replaced what was known of its scope, and with him who caused it. */
   onCheck(check: RefsCheck, asker: Asker): void;
@@ -43,7 +56,6 @@ export interface RefsLedgerOptions {
 const MAX_UNDER_WAY = 2;
 
 interface Lane {
-  latest: RefsCheck | undefined;
   readonly underWay: Set<Promise<RefsAnswer>>;
   waiting: Promise<RefsAnswer> | undefined;
 }
@@ -51,25 +63,24 @@ interface Lane {
 export class RefsLedger {
   readonly #options: RefsLedgerOptions;
   readonly #lanes: Readonly<Record<RefsScope, Lane>> = { branches: newLane(), all: newLane() };
-  /** Only checks sent after this count: something was pushed then. */
-  #onlyAfterMs = Number.NEGATIVE_INFINITY;
+  readonly #known: RefsMemory;
 
   constructor(options: RefsLedgerOptions) {
     this.#options = options;
+    this.#known = options.memory ?? createRefsMemory();
   }
 
   /** The youngest check of any scope, however old. */
   latest(scope: RefsScope = 'branches'): RefsCheck | undefined {
-    const all = this.#lanes.all.latest;
+    const { all, branches } = this.#known.latest;
     if (scope === 'all') return all;
-    const branches = this.#lanes.branches.latest;
     if (all === undefined || branches === undefined) return branches ?? all;
     return all.sentAtMs > branches.sentAtMs ? all : branches;
   }
 
   /** From now on only checks sent later count. */
   forget(): void {
-    this.#onlyAfterMs = this.#options.now();
+    this.#known.onlyAfterMs = this.#options.now();
   }
 
   /** Takes a list of all refs that upstream gave in another way (a v0 advertisement). */
@@ -79,7 +90,7 @@ export class RefsLedger {
 
   /** Takes what an earlier process knew. Anything learned since counts more. */
   restore(check: RefsCheck): void {
-    this.#lanes[check.scope].latest ??= check;
+    this.#known.latest[check.scope] ??= check;
   }
 
   /** What `asking` may be shown. Rejects with `aborted` alone. */
@@ -97,7 +108,7 @@ export class RefsLedger {
 
   #mayUse(check: RefsCheck, arrivedAtMs: number): boolean {
     const { now, intervalMs } = this.#options;
-    if (check.sentAtMs <= this.#onlyAfterMs) return false;
+    if (check.sentAtMs <= this.#known.onlyAfterMs) return false;
     if (check.sentAtMs > arrivedAtMs) return true;
     const ageMs = now() - check.sentAtMs;
     // A clock that was set back must not keep old refs young.
@@ -132,9 +143,10 @@ export class RefsLedger {
   }
 
   #keep(check: RefsCheck, asker: Asker): void {
-    const lane = this.#lanes[check.scope];
-    if (lane.latest !== undefined && lane.latest.sentAtMs > check.sentAtMs) return;
-    lane.latest = check;
+    const { latest } = this.#known;
+    const before = latest[check.scope];
+    if (before !== undefined && before.sentAtMs > check.sentAtMs) return;
+    latest[check.scope] = check;
     this.#options.onCheck(check, asker);
   }
 }
@@ -145,5 +157,5 @@ function isPersonal(failure: Failure | Refused): boolean {
 }
 
 function newLane(): Lane {
-  return { latest: undefined, underWay: new Set(), waiting: undefined };
+  return { underWay: new Set(), waiting: undefined };
 }

@@ -15,14 +15,14 @@ import { ContentCache } from './content-cache.ts';
 import { ObjectResolver } from './object-resolver.ts';
 import { PackCatalog } from './pack-catalog.ts';
 import type { PackTable } from './pack-table.ts';
-import type { PackedObjects, PackSource } from './packed-objects.ts';
+import type { PackedObjects, OpenedPack } from './packed-objects.ts';
 import { createReadCounters } from './read-counters.ts';
 import type { ReadCounters } from './read-counters.ts';
 
 const DEFAULT_MAX_OBJECT_BYTES = 64 * 1024 * 1024;
 
 export interface ObjectStoreOptions {
-  readonly packs: readonly PackSource[];
+  readonly packs: readonly OpenedPack[];
   /** Bytes that cached blocks and cached contents may hold together. */
   readonly cacheBytes: number;
   /** Largest content held in memory as one object; default 64 MiB. Above it `read` rejects with `limit_exceeded`. */

@@ -4,7 +4,7 @@
  */
 import { HotpackError } from '../../bytes/error.ts';
 import { PackTable } from './pack-table.ts';
-import type { PackSource } from './packed-objects.ts';
+import type { OpenedPack } from './packed-objects.ts';
 
 /** Object numbers index bit sets and 32-bit arrays. */
 const MAX_OBJECTS = 2 ** 31;
@@ -16,8 +16,8 @@ export class PackCatalog {
   readonly objectCount: number;
   #recentPack = 0;
 
-  constructor(packs: readonly PackSource[]) {
-    this.tables = packs.map((pack) => new PackTable(pack));
+  constructor(packs: readonly OpenedPack[]) {
+    this.tables = packs.map((pack) => ('table' in pack ? pack.table : new PackTable(pack)));
     const firsts = [0];
     for (const table of this.tables) firsts.push((firsts.at(-1) as number) + table.objects);
     this.firsts = firsts;

@@ -24,6 +24,11 @@ export class PackTable {
   /** Position by rank. */
   readonly positions: Uint32Array;
 
+  /** Bytes that it keeps in memory. */
+  get tableBytes(): number {
+    return this.idx.names.buffer.byteLength + this.order.byteLength + this.positions.byteLength;
+  }
+
   constructor(source: PackSource) {
     this.name = source.name;
     this.packBytes = source.pack.bytes;

@@ -4,15 +4,19 @@
  * file maps to idx ranks). Object numbers of pack p are `firstObject(p) … firstObject(p) + objectsIn(p) − 1`.
  */
 import type { RandomAccess } from '../../storage/contract.ts';
+import type { PackTable } from './pack-table.ts';
 import type { ReadCounters } from './read-counters.ts';
 
-/** One pack of a manifest. `idx` stays referenced by the store, `rev` does not. Without `rev` the order is sorted. */
+/** The files of one pack. `idx` stays referenced by the store, `rev` does not. Without `rev` the order is sorted. */
 export interface PackSource {
   readonly name: string;
   readonly pack: RandomAccess;
   readonly idx: Uint8Array;
   readonly rev: Uint8Array | undefined;
 }
+
+/** One pack of a manifest; by its table where that was made of its files before. */
+export type OpenedPack = PackSource | { readonly pack: RandomAccess; readonly table: PackTable };
 
 export interface PackedObjects {
   readonly counters: ReadCounters;

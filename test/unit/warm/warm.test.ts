@@ -68,6 +68,7 @@ function createInstance(town: Town, holder: string, lives = true): Instance {
           }),
       },
       mirrorOf: ({ name }) => ({
+        fetchWants: async () => 'here' as const,
         isHere: () => Promise.resolve(town.here.has(name)),
         warm: async () => {
           await town.work(name);

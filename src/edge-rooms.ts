@@ -1,0 +1,204 @@
+/**
+ * What is made otherwise where nothing that one request began may be awaited by another (Workers): mirrors of each request's
+ * own, and in place of jobs that live on, tasks: sent to a queue where there is one, else done behind the answer within the 30 s
+ * that the runtime grants, if they are small. Nothing here holds a promise, a timer or a signal beyond its event.
+ */
+import { createDeadline } from './bytes/abort.ts';
+import type { Config } from './config.ts';
+import { createClaims } from './jobs/claims.ts';
+import { createPeriodicJobs, type RunOutcome } from './jobs/periodic.ts';
+import { parseMirrorTask, writeMirrorTask, type MirrorTask } from './mirror/edge/mirror-task.ts';
+import { RequestMirrors } from './mirror/edge/request-mirrors.ts';
+import { listMirrors } from './mirror/list-mirrors.ts';
+import type { KeepAlive } from './mirror/mirrors.ts';
+import { PackTables } from './mirror/pack-tables.ts';
+import type { MirrorServices } from './mirror/services.ts';
+import type { EdgeEvents, Platform } from './platform.ts';
+import { createInstanceName } from './popularity/popularity.ts';
+import type { Popularity } from './popularity/contract.ts';
+import type { Logger } from './telemetry/logger.ts';
+import type { Metrics } from './telemetry/metrics.ts';
+import type { Upstream } from './upstream/contract.ts';
+import type { Warm } from './warm/contract.ts';
+import { runPass } from './warm/pass.ts';
+import { performTask, type TaskLimits, type TaskOutcome } from './warm/perform-task.ts';
+import { createWarm } from './warm/warm.ts';
+
+/** How `memoryBytes` is dealt out: tables of packs, one ingest; what one request's mirror may cache; the rest is for chunks. */
+const TABLES_SHARE = 1 / 4;
+const INGEST_SHARE = 1 / 4;
+const CACHE_SHARE = 1 / 64;
+/** Some 150 bytes each. */
+const MAX_REFS = 100_000;
+/** `waitUntil` grants 30 s. */
+const BEHIND_ANSWER: TaskLimits = { timeoutMs: 25_000, maxBytes: 32 * 1024 * 1024 };
+/** A consumer of a queue has 15 minutes. */
+const IN_QUEUE_MS = 14 * 60_000;
+const HISTOGRAM_TIMEOUT_MS = 15_000;
+const DAY_MS = 86_400_000;
+
+export interface EdgeParts {
+  readonly platform: Platform;
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly upstream: Upstream;
+  readonly popularity: Popularity;
+}
+
+export interface EdgeRooms {
+  readonly mirrors: RequestMirrors;
+  readonly warm: Warm;
+  readonly events: EdgeEvents;
+}
+
+export function createEdgeRooms({ platform, config, logger, metrics, upstream, popularity }: EdgeParts): EdgeRooms {
+  const { storage, now, queue } = platform;
+  const services: Omit<MirrorServices, 'jobs'> = {
+    storage,
+    upstream,
+    threads: undefined,
+    now,
+    logger,
+    ingestBytes: Math.floor(config.memoryBytes * INGEST_SHARE),
+    cacheBytes: Math.floor(config.memoryBytes * CACHE_SHARE),
+    refCheckIntervalMs: config.refCheckIntervalMs,
+    tables: new PackTables({ maxBytes: Math.floor(config.memoryBytes * TABLES_SHARE), now }),
+  };
+  const mirrors = new RequestMirrors(services, { maxRefs: MAX_REFS, handOver });
+  const holder = createInstanceName();
+  let askedPassAtMs = Number.NEGATIVE_INFINITY;
+
+  /** The rooms of one event. */
+  function warmingDeps(keepAlive: KeepAlive) {
+    const own = new Map<string, ReturnType<RequestMirrors['own']>>();
+    return {
+      storage,
+      upstream,
+      upstreams: config.upstreams,
+      popularity,
+      // A name for each event: what another one holds is never taken for ours.
+      claims: createClaims({ storage, holder: `${holder}-${crypto.randomUUID().slice(0, 8)}`, now }),
+      mirrorOf: (repository: Parameters<RequestMirrors['own']>[0]) => {
+        const mirror = own.get(repository.name) ?? mirrors.own(repository, keepAlive);
+        own.set(repository.name, mirror);
+        return mirror;
+      },
+      listMirrors: (signal: AbortSignal) => listMirrors(storage, config.upstreams, signal),
+      fetchTimeoutMs: config.fetchTimeoutMs,
+      cloneTimeoutMs: config.cloneTimeoutMs,
+      histogramTimeoutMs: HISTOGRAM_TIMEOUT_MS,
+      now,
+      logger,
+      metrics,
+    };
+  }
+
+  async function perform(task: MirrorTask, limits: TaskLimits): Promise<TaskOutcome> {
+    const behind: Promise<unknown>[] = [];
+    const outcome = await performTask(
+      warmingDeps((work) => void behind.push(work)),
+      task,
+      limits,
+    );
+    // What the work began ends with it.
+    for (const work of behind) await work;
+    return outcome;
+  }
+
+  async function handOver(task: MirrorTask): Promise<void> {
+    if (queue === undefined) {
+      const { backoff } = mirrors.memoryOf(task.repository);
+      if ((await perform(task, BEHIND_ANSWER)) === 'done') backoff.succeeded();
+      else backoff.failed();
+      return;
+    }
+    try {
+      await queue.send(writeMirrorTask(task));
+    } catch (error) {
+      logger.warn('job_failed', { kind: 'queue', repo: task.repository.name, error });
+    }
+  }
+
+  async function pass(): Promise<RunOutcome> {
+    const deadline = createDeadline({ timeoutMs: IN_QUEUE_MS, operation: 'the warm pass' });
+    const startedAtMs = now();
+    try {
+      const windowDays = Math.max(1, Math.ceil(config.prewarmWindowMs / DAY_MS));
+      const outcome = await runPass(
+        {
+          ...warmingDeps(() => undefined),
+          warm: async ({ repository }) => {
+            await handOver({ repository, wants: [], askedAtMs: startedAtMs });
+            return { kind: 'ended', result: { repo: repository.name, path: 'fetch', status: 'skipped', ms: 0 } };
+          },
+        },
+        {
+          mostCloned: config.prewarmMostClonedRepos,
+          windowDays,
+          concurrency: config.prewarmConcurrency,
+          histogramTimeoutMs: HISTOGRAM_TIMEOUT_MS,
+        },
+        deadline.signal,
+      );
+      metrics.prewarmPasses.add({ outcome });
+      logger.info('prewarm.end', { outcome, ms: now() - startedAtMs });
+      return 'done';
+    } catch (error) {
+      metrics.prewarmPasses.add({ outcome: 'failed' });
+      logger.warn('prewarm.end', { outcome: 'failed', error });
+      return 'failed';
+    } finally {
+      deadline.dispose();
+    }
+  }
+
+  async function tidyCounts(signal: AbortSignal): Promise<RunOutcome> {
+    await popularity.tidy(signal);
+    return 'done';
+  }
+
+  async function scheduled(): Promise<void> {
+    const periodic = createPeriodicJobs({ storage, now, logger });
+    await periodic.runIfDue({ name: 'tidy-counts', intervalMs: DAY_MS, runsAtStart: false, run: tidyCounts });
+    if (config.prewarmMostClonedRepos === 0) return;
+    await periodic.runIfDue({ name: 'prewarm', intervalMs: config.prewarmIntervalMs, runsAtStart: true, run: pass });
+  }
+
+  /** For those who ask for it: one `Warm` for each event, which is over before its answer is. */
+  const warm: Warm = {
+    start: () => undefined,
+    stop: () => Promise.resolve(),
+    state: () => ({ running: false, startedAtMs: undefined, endedAtMs: undefined, outcome: undefined, repos: [] }),
+    isWarmed: () => false,
+    warmRepository: (repository, onProgress) =>
+      createWarm(
+        { ...warmingDeps(() => undefined), periodic: createPeriodicJobs({ storage, now, logger }) },
+        { mostCloned: 0, windowMs: DAY_MS, concurrency: 1, intervalMs: 0 },
+      ).warmRepository(repository, onProgress),
+  };
+
+  return {
+    mirrors,
+    warm,
+    events: {
+      requested(keepAlive) {
+        // The first of an isolate, and then as often as passes are made: who is first of all isolates makes it.
+        if (config.prewarmMostClonedRepos === 0) return;
+        if (askedPassAtMs > Number.NEGATIVE_INFINITY && config.prewarmIntervalMs === 0) return;
+        if (now() - askedPassAtMs < config.prewarmIntervalMs) return;
+        askedPassAtMs = now();
+        keepAlive(scheduled());
+      },
+      scheduled,
+      async performed(message) {
+        const task = parseMirrorTask(message, config.upstreams);
+        if (task === undefined) {
+          logger.warn('job_failed', { kind: 'queue', error: 'a message that is no task' });
+          return 'done';
+        }
+        return perform(task, { timeoutMs: IN_QUEUE_MS });
+      },
+    },
+  };
+}

@@ -1,0 +1,110 @@
+/**
+ * The built Worker in real workerd (miniflare): alone in its folder, with the bindings that `wrangler.toml` names. `isolates` of
+ * them share bucket, key-value namespace and queue, each listening for itself.
+ */
+import { copyFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { Miniflare, type MiniflareOptions } from 'miniflare';
+import { temporaryFolder } from './git.ts';
+
+const bundle = fileURLToPath(new URL('../../dist/adapters/cloudflare.js', import.meta.url));
+
+export interface WorkerdOptions {
+  /** Upstream name → base URL. */
+  readonly upstreams: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Which bindings there are. Default: none; then memory holds everything. */
+  readonly bindings?: readonly ('BUCKET' | 'KV' | 'QUEUE')[];
+  /** Default 1. */
+  readonly isolates?: number;
+  /** Where bucket and namespace persist; a new one by default. */
+  readonly folder?: string;
+}
+
+export class Workerd {
+  readonly miniflare: Miniflare;
+  readonly urls: readonly string[];
+  /** What the Worker printed: JSON lines, and whatever else. */
+  readonly output: readonly string[];
+
+  constructor(miniflare: Miniflare, urls: readonly string[], output: readonly string[]) {
+    this.miniflare = miniflare;
+    this.urls = urls;
+    this.output = output;
+  }
+
+  /** The URL of a repository through an isolate. */
+  repository(name: string, isolate = 0): string {
+    return `${this.urls[isolate]}/git/${name}.git`;
+  }
+
+  /** Log lines of that event. */
+  logged(event: string): Record<string, unknown>[] {
+    return this.output
+      .flatMap((text) => text.split('\n'))
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter((line) => line['event'] === event);
+  }
+
+  /** Waits until the Worker has logged the event `count` times. */
+  async waitFor(event: string, count = 1, timeoutMs = 20_000): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    while (this.logged(event).length < count) {
+      if (Date.now() > deadline)
+        throw new Error(`no ${count} × ${event} after ${timeoutMs} ms\n${this.output.join('')}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.miniflare.dispose();
+  }
+}
+
+export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
+  const path = join(temporaryFolder('bundle'), 'cloudflare.mjs');
+  copyFileSync(bundle, path);
+  const output: string[] = [];
+  const has = (name: 'BUCKET' | 'KV' | 'QUEUE'): boolean => options.bindings?.includes(name) ?? false;
+  const upstreams = Object.entries(options.upstreams).map(([name, base]) => `${name}=${base}`);
+  const names = Array.from({ length: options.isolates ?? 1 }, (_, i) => `isolate-${i}`);
+  const folder = options.folder ?? temporaryFolder('workerd');
+  const miniflareOptions: MiniflareOptions = {
+    host: '127.0.0.1',
+    port: 0,
+    r2Persist: join(folder, 'r2'),
+    kvPersist: join(folder, 'kv'),
+    handleRuntimeStdio(out: Readable, err: Readable) {
+      for (const stream of [out, err]) stream.on('data', (chunk: Buffer) => output.push(chunk.toString('utf8')));
+    },
+    workers: names.map((name) => ({
+      name,
+      modules: [{ type: 'ESModule' as const, path, contents: readFileSync(path, 'utf8') }],
+      modulesRoot: '/',
+      compatibilityDate: '2026-07-01',
+      compatibilityFlags: ['nodejs_compat', 'enable_request_signal'],
+      unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
+      bindings: {
+        HOTPACK_UPSTREAMS: upstreams.join(','),
+        HOTPACK_REF_CHECK_INTERVAL: '0',
+        HOTPACK_LOG_LEVEL: 'debug',
+        ...options.env,
+      },
+      ...(has('BUCKET') ? { r2Buckets: { BUCKET: 'hotpack' } } : {}),
+      ...(has('KV') ? { kvNamespaces: { KV: 'hotpack' } } : {}),
+      ...(has('QUEUE') ? { queueProducers: { QUEUE: 'hotpack-tasks' } } : {}),
+      ...(has('QUEUE') && name === names.at(-1)
+        ? { queueConsumers: { 'hotpack-tasks': { maxBatchSize: 1, maxBatchTimeout: 0, maxRetries: 5, retryDelay: 1 } } }
+        : {}),
+    })),
+  };
+  const miniflare = new Miniflare(miniflareOptions);
+  await miniflare.ready;
+  const urls = await Promise.all(
+    names.map(async (name) => (await miniflare.unsafeGetDirectURL(name)).href.replace(/\/$/, '')),
+  );
+  return new Workerd(miniflare, urls, output);
+}
