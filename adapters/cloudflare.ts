@@ -4,9 +4,11 @@ import { serve } from 'h3/cloudflare';
 import { createApp } from '../src/app.ts';
 import { resolveConfig } from '../src/config.ts';
 import type { EdgeEvents } from '../src/platform.ts';
+import { openCloudflareKv } from '../src/storage/drivers/cloudflare-kv.ts';
 import { createMemoryStorage } from '../src/storage/drivers/memory.ts';
+import { createR2Storage } from '../src/storage/drivers/r2.ts';
 import { createKv } from '../src/storage/kv/driver-kv.ts';
-import { textOnly, type ExecutionContext, type MessageBatch, type Queue } from './cloudflare/bindings.ts';
+import { textOnly, type Bindings, type ExecutionContext, type MessageBatch } from './cloudflare/bindings.ts';
 import { warnUnknownSettings } from './unknown-settings.ts';
 
 /** After a task that is to be done again. A claim of an event that was killed is free after a minute. */
@@ -24,10 +26,11 @@ function hotpack(): Hotpack {
   const { config, warnings } = resolveConfig(textOnly(env), { edge: true });
   const log = (line: string): void => console.log(line);
   warnUnknownSettings(warnings, config, log);
-  const storage = createMemoryStorage();
-  const kv = createKv(storage, { base: 'kv', ownsDriver: false });
+  const { BUCKET: bucket, KV: namespace, QUEUE: queue } = env as Bindings;
+  const storage = bucket === undefined ? createMemoryStorage() : createR2Storage(bucket);
+  const kv =
+    namespace === undefined ? createKv(storage, { base: 'kv', ownsDriver: false }) : openCloudflareKv(namespace);
   const runtimeFetch: typeof fetch = (input, init) => fetch(input, init);
-  const queue = env['QUEUE'] as Queue | undefined;
   const app = createApp(
     {
       kind: 'cloudflare',

@@ -44,3 +44,15 @@ test('a cold clone passes through, the mirror is filled behind it, and the next 
   for (const one of clones) expect(await readClone(one)).toEqual(direct);
   expect(refused.hits).toEqual([]);
 });
+
+test('with a bucket and a queue the fill happens in the consumer, and another isolate serves it', async () => {
+  const worker = await open({ bindings: ['BUCKET', 'KV', 'QUEUE'], isolates: 2 });
+  const direct = await readClone(await clone(upstream.url('up/team/rich')));
+  expect(await readClone(await clone(worker.repository('up/team/rich')))).toEqual(direct);
+  await worker.waitFor('prewarm.repo');
+  const refused = upstream.forbidFetch();
+  for (const isolate of [0, 1]) {
+    expect(await readClone(await clone(worker.repository('up/team/rich', isolate)))).toEqual(direct);
+  }
+  expect(refused.hits).toEqual([]);
+});
