@@ -41,6 +41,8 @@ const ANSWERS_SHARE = 1 / 8;
 const LINGER_MS = 30_000;
 const PROBE_TIMEOUT_MS = 2_000;
 const DAY_MS = 86_400_000;
+/** For the counts that are not written yet when all else has ended. */
+const LAST_FLUSH_MS = 2_000;
 
 export interface AppOptions {
   /** See `HttpDeps.writeChallenges`. */
@@ -244,7 +246,9 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     async close() {
       // Not in `stop`: clients may still be reading what came in.
       await answers.close();
-      await popularity.stop();
+      const deadline = createDeadline({ timeoutMs: LAST_FLUSH_MS, operation: 'the last flush' });
+      await popularity.stop(deadline.signal);
+      deadline.dispose();
     },
   };
 }

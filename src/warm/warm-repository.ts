@@ -38,7 +38,8 @@ export interface Warming {
 }
 
 export type Attempt =
-  | { readonly kind: 'ended'; readonly result: WarmedRepository }
+  /** `unexpected`: what went wrong, where that is for the log alone. */
+  | { readonly kind: 'ended'; readonly result: WarmedRepository; readonly unexpected?: unknown }
   /** Another instance is at it, and it was not to be waited for. */
   | { readonly kind: 'held' };
 
@@ -48,7 +49,7 @@ export async function warmRepository(deps: WarmingDeps, warming: Warming, signal
   const { repository, notDoneSinceMs, wasHere, waits, onProgress } = warming;
   const startedAtMs = now();
   let path: WarmPath = wasHere ? 'fetch' : 'clone';
-  const ended = (status: WarmStatus, error?: string): Attempt => {
+  const ended = (status: WarmStatus, error?: string): Extract<Attempt, { readonly kind: 'ended' }> => {
     const result = { repo: repository.name, path, status, ms: now() - startedAtMs };
     return { kind: 'ended', result: error === undefined ? result : { ...result, error } };
   };
@@ -74,7 +75,7 @@ export async function warmRepository(deps: WarmingDeps, warming: Warming, signal
   } catch (error) {
     if (signal.aborted) throw error;
     const { status, message } = verdictOf(error);
-    return ended(status, message);
+    return isHotpackError(error) ? ended(status, message) : { ...ended(status, message), unexpected: error };
   }
 }
 

@@ -59,7 +59,8 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
     if (attempt.kind === 'held') return attempt;
     const { repo, path, status, ms, error } = attempt.result;
     metrics.prewarmRepoSeconds.observe({ path, status }, ms / 1000);
-    const fields = { repo, path, status, ms, ...(error === undefined ? {} : { error }) };
+    const reason = attempt.unexpected ?? error;
+    const fields = { repo, path, status, ms, ...(reason === undefined ? {} : { error: reason }) };
     if (status === 'ok' || status === 'skipped') logger.info('prewarm.repo', fields);
     else logger.warn('prewarm.repo', fields);
     if (status === 'ok' || (status === 'skipped' && path !== 'clone')) noteWarmed(repo);

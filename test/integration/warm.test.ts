@@ -1,119 +1,48 @@
 /** The warm pass of the built server, as somebody who runs it would see it. */
-import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import { git, temporaryFolder } from '../support/git.ts';
-import { Hotpack } from '../support/hotpack.ts';
+import type { Hotpack } from '../support/hotpack.ts';
 import { assertSound } from '../support/clones.ts';
-import { commitUpstream, olderDatedRepository } from '../support/repositories.ts';
-import { startUpstream, type Upstream } from '../support/upstream.ts';
+import { commitUpstream } from '../support/repositories.ts';
+import type { Upstream } from '../support/upstream.ts';
 import { fillMirror } from './house.ts';
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const DAY_MS = 86_400_000;
-
-interface RepoLine {
-  readonly repo: string;
-  readonly path: string;
-  readonly status: string;
-  readonly ms: number;
-}
-
-interface Pass {
-  readonly running: boolean;
-  readonly outcome: string | null;
-  readonly repos: readonly RepoLine[];
-}
+import {
+  askApi,
+  endOfPass,
+  importCounts,
+  openWarmHouse,
+  runCommand,
+  statuses,
+  type Pass,
+  type WarmHouse,
+} from './warming.ts';
 
 interface Listed {
   readonly repos: readonly { readonly repo: string; readonly state: string; readonly clones14d: number }[];
 }
 
+let house: WarmHouse;
 let upstream: Upstream;
-const running: Hotpack[] = [];
-afterEach(async () => {
-  upstream.clearRules();
-  try {
-    for (const one of running.splice(0)) await one.stop();
-  } finally {
-    await upstream.stop();
-  }
-});
+afterEach(() => house.close());
 
-/** One small repository under many names. */
 async function openUpstream(names: readonly string[]): Promise<void> {
-  upstream = await startUpstream();
-  const [first, ...others] = names as [string, ...string[]];
-  upstream.add(`up/${first}`, olderDatedRepository());
-  for (const name of others) upstream.add(`up/${name}`, olderDatedRepository());
+  house = await openWarmHouse(names);
+  upstream = house.upstream;
 }
 
-function serverWith(env: Readonly<Record<string, string>>, folder?: string): Hotpack {
-  const hotpack = new Hotpack({
-    // Nobody listens on port 1.
-    upstreams: { up: upstream.base('up'), dead: 'http://127.0.0.1:1/dead' },
-    env: { HOTPACK_PREWARM_MOST_CLONED_REPOS: '10', ...env },
-    ...(folder === undefined ? {} : { folder }),
-  });
-  running.push(hotpack);
-  return hotpack;
-}
-
-interface Count {
-  readonly repo: string;
-  readonly daysAgo: number;
-  readonly clones: number;
-}
-
-/** Into the key-value store inside `folder`, by the command. */
-async function importCounts(folder: string, counts: readonly Count[]): Promise<void> {
-  const dayOf = (daysAgo: number): string => new Date(Date.now() - daysAgo * DAY_MS).toISOString().slice(0, 10);
-  const lines = counts.map(({ repo, daysAgo, clones }) => JSON.stringify({ repo, day: dayOf(daysAgo), clones }));
-  const result = await runCommand(['counts', 'import', '-'], { HOTPACK_STORAGE: `fs:${folder}` }, lines.join('\n'));
-  expect(result.code, result.text).toBe(0);
-}
-
-async function runCommand(
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-  input = '',
-): Promise<{ readonly code: number; readonly text: string }> {
-  return new Promise((resolve) => {
-    const node = join(ROOT, 'node_modules/node/bin/node');
-    const options = { cwd: temporaryFolder('cli'), env: { PATH: '', ...env } };
-    const child = execFile(node, [join(ROOT, 'dist/cli.js'), ...args], options, (error, stdout, stderr) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, text: stdout + stderr });
-    });
-    child.stdin?.end(`${input}\n`);
-  });
-}
-
-async function askApi<T>(hotpack: Hotpack, path: string): Promise<T> {
-  const answer = await fetch(`${hotpack.url}/api/v1/${path}`);
-  expect(answer.status).toBe(200);
-  return (await answer.json()) as T;
-}
-
-async function endOfPass(hotpack: Hotpack, passes = 1): Promise<Pass> {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
-    if (hotpack.log.filter((line) => line.event === 'prewarm.end').length >= passes) {
-      return askApi<Pass>(hotpack, 'prewarm');
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error(`no pass ended\n${hotpack.stderr.slice(-4000)}`);
-}
-
-const statuses = (pass: Pass): Record<string, string> =>
-  Object.fromEntries(pass.repos.map((one) => [one.repo, `${one.path} ${one.status}`]));
+const storedIn = (hotpack: Hotpack): Record<string, string> => ({ HOTPACK_STORAGE: `fs:${hotpack.folder}` });
 
 test('the ten most cloned of the last 14 days are ready before anybody asks, and nobody waits for that', async () => {
   const names = Array.from({ length: 30 }, (_, i) => `r${String(i + 1).padStart(2, '0')}`);
   await openUpstream([...names, 'extra']);
-  const hotpack = serverWith({});
-  await importCounts(hotpack.folder, [
+  const before = house.server({ HOTPACK_PREWARM_MOST_CLONED_REPOS: '0' });
+  await before.start();
+  await runCommand(['warm', 'up/r01', 'up/r20'], { HOTPACK_SERVER: before.url });
+  await before.stop();
+  const hotpack = house.server({}, before.folder);
+  await importCounts(storedIn(hotpack), [
     // Were the fifteenth day counted, these two would be first.
     { repo: 'up/r12', daysAgo: 14, clones: 1_000 },
     { repo: 'up/r13', daysAgo: 19, clones: 500 },
@@ -125,7 +54,8 @@ test('the ten most cloned of the last 14 days are ready before anybody asks, and
     ...names.slice(0, 8).map((name, i) => ({ repo: `up/${name}`, daysAgo: i, clones: 100 + i })),
     ...names.slice(13).map((name, i) => ({ repo: `up/${name}`, daysAgo: i, clones: 3 })),
   ]);
-  rmSync(hotpack.mirrorFolder('x').replace(/\/mirrors\/.*/, '/mirrors'), { recursive: true, force: true });
+  for (const folder of ['mirrors', 'answers']) rmSync(join(hotpack.folder, folder), { recursive: true, force: true });
+  const since = upstream.journal.mark();
   const held = upstream.when({ test: (entry) => entry.repository !== 'up/extra' }, { do: 'hold', stage: 'request' });
   const heldExtra = upstream.when({ repository: 'up/extra' }, { do: 'hold', stage: 'request' });
   await hotpack.start();
@@ -137,6 +67,7 @@ test('the ten most cloned of the last 14 days are ready before anybody asks, and
   heldExtra.release();
   await cloning;
   await assertSound(clone);
+  expect((await fetch(`${hotpack.url}/_readiness`)).status).toBe(200);
   expect(await askApi<Pass>(hotpack, 'prewarm')).toMatchObject({ running: true, outcome: null, repos: [] });
   held.release();
 
@@ -144,10 +75,11 @@ test('the ten most cloned of the last 14 days are ready before anybody asks, and
   const pass = await endOfPass(hotpack);
   expect(pass).toMatchObject({ running: false, outcome: 'complete' });
   expect(statuses(pass)).toEqual(Object.fromEntries(ten.map((repo) => [repo, 'clone ok'])));
-  const asked = new Set(upstream.journal.entries.map((entry) => entry.repository));
+  const asked = new Set(upstream.journal.select({ since }).map((entry) => entry.repository));
   expect([...asked].toSorted()).toEqual(['up/extra', ...ten]);
   const { repos } = await askApi<Listed>(hotpack, 'repos');
-  expect(repos.filter((one) => one.state === 'ready').map((one) => one.repo)).toEqual(expect.arrayContaining(ten));
+  const ready = repos.filter((one) => one.state === 'ready').map((one) => one.repo);
+  expect(ready.filter((repo) => repo !== 'up/extra')).toEqual(ten);
   // Of the other twenty, those that were counted within the window.
   expect(repos.filter((one) => one.state === 'absent').map((one) => one.repo)).toEqual(
     ['r11', ...names.slice(13, 27)].map((name) => `up/${name}`),
@@ -172,13 +104,13 @@ test('the ten most cloned of the last 14 days are ready before anybody asks, and
 test('an upstream that trickles, one that is gone and one that breaks off stop none of the others', async () => {
   const names = ['trickles', 'gone', 'breaks', 'private', 'old', 'same', 'fine', 'also'];
   await openUpstream(names);
-  const first = serverWith({ HOTPACK_PREWARM_MOST_CLONED_REPOS: '0' });
+  const first = house.server({ HOTPACK_PREWARM_MOST_CLONED_REPOS: '0' });
   await first.start();
   for (const name of ['trickles', 'old', 'same']) await fillMirror({ upstream, hotpack: first }, `up/${name}`);
   expect(await askApi<Pass>(first, 'prewarm')).toMatchObject({ running: false, outcome: null });
   await first.stop();
   await importCounts(
-    first.folder,
+    storedIn(first),
     [...names.map((name) => `up/${name}`), 'dead/refused'].map((repo, i) => ({ repo, daysAgo: 0, clones: 100 - i })),
   );
   for (const name of ['trickles', 'old']) commitUpstream(upstream.folder(`up/${name}`));
@@ -187,7 +119,10 @@ test('an upstream that trickles, one that is gone and one that breaks off stop n
   upstream.when({ repository: 'up/breaks', kind: 'fetch' }, { do: 'cut', afterBytes: 0 });
   upstream.protect('up/private', 'Basic bm9ib2R5Om5vdGhpbmc=');
   const since = upstream.journal.mark();
-  const second = serverWith({ HOTPACK_FETCH_TIMEOUT: '2s', HOTPACK_PREWARM_INTERVAL: '0' }, first.folder);
+  const second = house.server(
+    { HOTPACK_FETCH_TIMEOUT: '2s', HOTPACK_PREWARM_INTERVAL: '0', HOTPACK_PREWARM_CONCURRENCY: '1' },
+    first.folder,
+  );
   await second.start();
   const pass = await endOfPass(second);
   expect(statuses(pass)).toEqual({
@@ -222,7 +157,7 @@ test('an upstream that trickles, one that is gone and one that breaks off stop n
   await second.stop();
   upstream.clearRules();
   const again = upstream.journal.mark();
-  const third = serverWith({}, first.folder);
+  const third = house.server({}, first.folder);
   await third.start();
   const next = statuses(await endOfPass(third));
   expect(next).toMatchObject({ 'up/trickles': 'fetch ok', 'up/breaks': 'clone ok', 'up/private': 'clone no_access' });
@@ -231,47 +166,23 @@ test('an upstream that trickles, one that is gone and one that breaks off stop n
   // Somebody is answered about it: it is a candidate again.
   await git(['ls-remote', third.repository('up/gone')]);
   await third.stop();
-  const fourth = serverWith({}, first.folder);
+  const fourth = house.server({}, first.folder);
   await fourth.start();
   expect(statuses(await endOfPass(fourth))['up/gone']).toMatch(/ ok$/);
 });
 
-test('four instances that start at once over one folder fill each repository once', async () => {
-  const names = Array.from({ length: 6 }, (_, i) => `s${i}`);
-  await openUpstream(names);
-  const first = serverWith({});
-  await importCounts(
-    first.folder,
-    names.map((name) => ({ repo: `up/${name}`, daysAgo: 0, clones: 5 })),
-  );
-  const all = [first, ...[1, 2, 3].map(() => serverWith({}, first.folder))];
-  await Promise.all(all.map((one) => one.start()));
-  const passes = await Promise.all(all.map((one) => endOfPass(one)));
-  for (const name of names) {
-    const repo = `up/${name}`;
-    expect(upstream.journal.select({ repository: repo, kind: 'fetch' })).toHaveLength(1);
-    expect(passes.map(statuses).filter((one) => one[repo] === 'clone ok')).toHaveLength(1);
-    expect(passes.every((pass) => /ok|skipped/.test(statuses(pass)[repo] ?? ''))).toBe(true);
-  }
-  for (const one of all) {
-    const folder = join(temporaryFolder('shared'), 'clone');
-    await git(['clone', '-q', one.repository('up/s0'), folder]);
-  }
-  expect(upstream.journal.select({ repository: 'up/s0', kind: 'fetch' })).toHaveLength(1);
-});
-
 test('nothing counted is one line, and a stop in mid-pass is no wait', async () => {
   await openUpstream(['slow']);
-  const empty = serverWith({ HOTPACK_PREWARM_INTERVAL: '0' });
+  const empty = house.server({ HOTPACK_PREWARM_INTERVAL: '0' });
   await empty.start();
   expect(await endOfPass(empty)).toMatchObject({ outcome: 'empty_histogram', repos: [] });
   expect(empty.log.filter((line) => line.event.startsWith('prewarm'))).toMatchObject([
     { level: 'info', event: 'prewarm.end', outcome: 'empty_histogram', warmed: 0, failed: 0 },
   ]);
   await empty.stop();
-  await importCounts(empty.folder, [{ repo: 'up/slow', daysAgo: 1, clones: 7 }]);
+  await importCounts(storedIn(empty), [{ repo: 'up/slow', daysAgo: 1, clones: 7 }]);
   const stalled = upstream.when({ kind: 'fetch' }, { do: 'stall', afterBytes: 1_000 });
-  const second = serverWith({ HOTPACK_SHUTDOWN_TIMEOUT: '14s' }, empty.folder);
+  const second = house.server({ HOTPACK_SHUTDOWN_TIMEOUT: '14s' }, empty.folder);
   await second.start();
   await stalled.arrived();
   const stoppedAtMs = Date.now();
@@ -280,14 +191,14 @@ test('nothing counted is one line, and a stop in mid-pass is no wait', async () 
   expect(second.log.find((line) => line.event === 'prewarm.end')).toMatchObject({ outcome: 'aborted' });
   upstream.clearRules();
   // It let go of its claim: the next one need not wait for it to run out.
-  const third = serverWith({}, empty.folder);
+  const third = house.server({}, empty.folder);
   await third.start();
   expect(statuses(await endOfPass(third))).toEqual({ 'up/slow': 'clone ok' });
 });
 
 test('`hotpack warm` fills and updates what it is told, and says what became of it', async () => {
   await openUpstream(['a', 'b']);
-  const hotpack = serverWith({ HOTPACK_PREWARM_MOST_CLONED_REPOS: '0', HOTPACK_ADMIN_TOKEN: 'the-admin-token' });
+  const hotpack = house.server({ HOTPACK_PREWARM_MOST_CLONED_REPOS: '0', HOTPACK_ADMIN_TOKEN: 'the-admin-token' });
   await hotpack.start();
   const env = { HOTPACK_SERVER: hotpack.url, HOTPACK_ADMIN_TOKEN: 'the-admin-token' };
   const both = await runCommand(['warm', 'up/a', hotpack.repository('up/b'), '--json'], env);

@@ -1,6 +1,5 @@
 /** The contract of `Kv` over what it is used with: folders, memory, unstorage's own drivers, a real Redis, Workers KV, Deno's. */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { createServer } from 'node:net';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Miniflare } from 'miniflare';
@@ -16,6 +15,7 @@ import { createKv, type KvDriver } from '../../../src/storage/kv/driver-kv.ts';
 import { DENO, DENO_ON_DEPLOY } from '../../support/deno.ts';
 import { openKvInDeno } from '../../support/deno-kv/client.ts';
 import { temporaryFolder } from '../../support/git.ts';
+import { freePort, startRedis, withoutRedis, type Redis } from '../../support/redis.ts';
 import { noise } from '../../support/repositories.ts';
 
 async function keysOf(kv: Kv, prefix: string): Promise<string[]> {
@@ -123,29 +123,14 @@ describeKv(
   'it writes into the file that is read',
 );
 
-/** Where CI is required to have it, its absence fails. */
-const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
-const isRequired = process.env['HOTPACK_REQUIRE_REDIS'] === '1';
-const why = hasRedis || isRequired ? '' : ': skipped, redis-server is not installed';
-
-describe.skipIf(why !== '')(`Redis${why}`, () => {
-  let server: ChildProcess;
+describe.skipIf(withoutRedis !== '')(`Redis${withoutRedis}`, () => {
+  let redis: Redis;
   let url = '';
   beforeAll(async () => {
-    const port = await freePort();
-    const folder = temporaryFolder('redis');
-    url = `redis://127.0.0.1:${port}/1`;
-    server = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder], {
-      stdio: 'pipe',
-    });
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.stdout?.on('data', (chunk: Buffer) => {
-        if (chunk.toString('utf8').includes('Ready to accept connections')) resolve();
-      });
-    });
+    redis = await startRedis();
+    url = `redis://127.0.0.1:${redis.port}/1`;
   });
-  afterAll(() => void server.kill());
+  afterAll(() => redis.stop());
 
   describeKv('a real server', () => Promise.resolve(openRedisKv(url)));
 
@@ -238,13 +223,3 @@ test('in a folder a key is a file of its own', async () => {
   expect(readdirSync(join(folder, 'counts'))).toEqual(['a']);
   await kv.close();
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-}

@@ -138,6 +138,15 @@ test('a pass that failed is told to be repeated, and says why in one line', asyn
   expect(one.warm.state()).toMatchObject({ running: false, outcome: 'empty_histogram' });
 });
 
+test('what nobody expected is said in the log, and to whoever asks only that there was something', async () => {
+  const town = createTown();
+  town.work = () => Promise.reject(new TypeError('a slip of ours'));
+  const one = createInstance(town, 'one');
+  const said = await one.warm.warmRepository(repository('up/a'));
+  expect(said).toMatchObject({ path: 'clone', status: 'error', error: 'hotpack failed' });
+  expect(one.log.filter((line) => line.includes('a slip of ours'))).toHaveLength(1);
+});
+
 test('a pass takes over what another instance died of, and does all else meanwhile', async () => {
   const town = createTown();
   town.cloned.push('up/a', 'up/b');
