@@ -1,6 +1,14 @@
 import { defineConfig, type Options } from 'tsup';
 
-const common: Options = { format: ['esm'], splitting: false, sourcemap: false, dts: false, silent: true };
+/** Deno knows builtins only by their names with `node:`. */
+const common: Options = {
+  format: ['esm'],
+  splitting: false,
+  sourcemap: false,
+  dts: false,
+  silent: true,
+  removeNodeProtocol: false,
+};
 
 /** Packages in CommonJS ask for Node's own modules by `require`, which modules have not. */
 const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
@@ -10,7 +18,7 @@ const node: Options = {
   ...common,
   entry: {
     'adapters/node': 'adapters/node.ts',
-    'adapters/node-thread': 'adapters/node-thread.ts',
+    'adapters/pack-thread': 'adapters/pack-thread.ts',
     cli: 'adapters/cli.ts',
     index: 'src/index.ts',
   },
@@ -21,13 +29,12 @@ const node: Options = {
 };
 
 /** `conditions` choose the runtime's own entry of h3 and srvx. */
-function edge(name: string, conditions: readonly string[]): Options {
+function edge(names: readonly string[], conditions: readonly string[]): Options {
   return {
     ...common,
-    entry: { [`adapters/${name}`]: `adapters/${name}.ts` },
+    entry: Object.fromEntries(names.map((name) => [`adapters/${name}`, `adapters/${name}.ts`])),
     platform: 'neutral',
     target: 'es2022',
-    removeNodeProtocol: false,
     noExternal: [/^(?!node:|cloudflare:)/],
     external: [/^node:/, /^cloudflare:/],
     esbuildOptions(options) {
@@ -40,12 +47,12 @@ function edge(name: string, conditions: readonly string[]): Options {
 /** Deno has what ioredis asks Node for, by the names that it asks for. */
 const BUILTINS = 'assert|buffer|crypto|dns|events|fs|net|os|path|stream|string_decoder|tls|tty|url|util';
 const deno: Options = {
-  ...edge('deno', ['deno']),
+  ...edge(['deno', 'deno-serve'], ['deno']),
   noExternal: [new RegExp(`^(?!node:|(?:${BUILTINS})$)`)],
   external: [/^node:/, new RegExp(`^(?:${BUILTINS})$`)],
   banner: { js: REQUIRE },
 };
 
-const config: ReturnType<typeof defineConfig> = defineConfig([node, edge('cloudflare', ['workerd', 'worker']), deno]);
+const config: ReturnType<typeof defineConfig> = defineConfig([node, edge(['cloudflare'], ['workerd', 'worker']), deno]);
 
 export default config;

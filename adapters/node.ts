@@ -9,7 +9,7 @@ import { resolveConfig } from '../src/config.ts';
 import type { StorageSpec } from '../src/setting-values.ts';
 import { openFsStorage } from '../src/storage/drivers/fs.ts';
 import { createMemoryStorage } from '../src/storage/drivers/memory.ts';
-import { EXIT_WRONG_SETTING, exitOnSignal, fail } from './node-process.ts';
+import { EXIT_WRONG_SETTING, exitOnSignal, fail } from './process.ts';
 import { closeServer } from './node-server.ts';
 import { openKv } from './open-kv.ts';
 import { createNodeFetch } from './node-fetch.ts';
@@ -31,7 +31,7 @@ const kv = await openKv(config.kv, async () => storage).catch(fail);
 const threads =
   config.storage.kind === 'fs'
     ? createPackThreads({
-        entry: new URL('./node-thread.js', import.meta.url),
+        entry: new URL('./pack-thread.js', import.meta.url),
         storage: { kind: 'fs', folder: resolve(config.storage.folder) },
         threads: THREADS,
       })

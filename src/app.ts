@@ -230,6 +230,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       warm.start();
       logger.info('started', { version: VERSION, runtime: platform.kind });
     },
+    runDue: () => periodic.runDue(),
     async stop(signal) {
       isDraining = true;
       logger.info('stopping');

@@ -109,7 +109,8 @@ export const SETTINGS: { readonly [K in keyof Settings]: Setting<Settings[K]> } 
     default: '',
     value: kvSpec(),
     secret: true,
-    meaning: 'where counters are kept; instances that share it share them. Not set: inside the store, in `DIR/kv`',
+    meaning:
+      'where counters are kept; instances that share it share them. Not set: on Deno its own store where it has one, else inside the store, in `DIR/kv`',
   },
   refCheckIntervalMs: {
     env: 'HOTPACK_REF_CHECK_INTERVAL',
@@ -237,7 +238,7 @@ export const SETTINGS: { readonly [K in keyof Settings]: Setting<Settings[K]> } 
  */
 export function resolveConfig(
   env: Readonly<Record<string, string | undefined>>,
-  options: { readonly edge: boolean },
+  options: { readonly edge: boolean; readonly hasDenoKv?: boolean },
 ): { readonly config: Config; readonly warnings: readonly string[] } {
   const read = <T>(setting: Setting<T>): T => readSetting(setting, env[setting.env], options.edge);
   const { upstreams: upstreamSetting, upstreamTokens: tokenSetting } = SETTINGS;
@@ -251,6 +252,10 @@ export function resolveConfig(
     );
   }
   const kv = read(SETTINGS.kv);
+  if (kv.kind === 'deno' && options.hasDenoKv !== true) {
+    const { env: name } = SETTINGS.kv;
+    throw new HotpackError('invalid_argument', `${name}: deno: takes Deno Deploy, or Deno with --unstable-kv`);
+  }
   const adminToken = read(SETTINGS.adminToken);
   const config: Config = {
     host: read(SETTINGS.host),

@@ -48,6 +48,11 @@ export interface App {
   /** Starts background work. Requests are answered before it resolves. */
   start(): Promise<void>;
   /**
+   * Does the periodic work that is due, also what was never done, and resolves when it has ended, and whatever of it was under
+   * way. For runtimes that sleep where nobody asks. Never rejects.
+   */
+  runDue(): Promise<void>;
+  /**
    * From the call on `/_readiness` says `draining` and no new background work begins. Resolves when running
    * jobs have ended; when `signal` fires they are aborted, and it resolves once they have let go.
    */

@@ -104,19 +104,25 @@ export function storageSpec(): ValueSchema<StorageSpec> {
 }
 
 /** Where small values are kept; `store`: beside everything else. */
-export type KvSpec = StorageSpec | { readonly kind: 'store' } | { readonly kind: 'redis'; readonly url: string };
+export type KvSpec =
+  | StorageSpec
+  | { readonly kind: 'store' }
+  | { readonly kind: 'redis'; readonly url: string }
+  /** Deno's own; without a path the one that the runtime gives. */
+  | { readonly kind: 'deno'; readonly path: string | undefined };
 
 export function kvSpec(): ValueSchema<KvSpec> {
   return v.pipe(
     v.string(),
-    v.regex(/^(|fs:.+|memory:|rediss?:\/\/.+)$/s),
+    v.regex(/^(|fs:.+|memory:|rediss?:\/\/.+|deno:.*)$/s),
     v.transform((text): KvSpec => {
       if (text === '') return { kind: 'store' };
       if (text === 'memory:') return { kind: 'memory' };
+      if (text.startsWith('deno:')) return { kind: 'deno', path: text.slice(5) || undefined };
       return text.startsWith('fs:') ? { kind: 'fs', folder: text.slice(3) } : { kind: 'redis', url: text };
     }),
     v.check((spec) => spec.kind !== 'redis' || URL.canParse(spec.url)),
-    v.description('fs:DIR, memory:, redis://HOST[:PORT][/DATABASE] or rediss://…'),
+    v.description('fs:DIR, memory:, redis://HOST[:PORT][/DATABASE], rediss://… or, on Deno, deno:[FILE]'),
   );
 }
 

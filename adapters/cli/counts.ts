@@ -9,6 +9,7 @@ import { exportClones, importClones, parseCloneLine, type CloneLine } from '../.
 import { openFsStorage } from '../../src/storage/drivers/fs.ts';
 import type { DriverStorage } from '../../src/storage/drivers/unstorage-driver.ts';
 import type { Kv } from '../../src/storage/kv/contract.ts';
+import { runtime } from '../deno/runtime.ts';
 import { openKv } from '../open-kv.ts';
 import { rejectUnknown, UsageError } from './usage-error.ts';
 
@@ -98,7 +99,7 @@ async function withKv<T>(use: (kv: Kv, options: { readonly keptDays: number }) =
 
 function readConfig(): Config {
   try {
-    return resolveConfig(process.env, { edge: false }).config;
+    return resolveConfig(process.env, { edge: false, hasDenoKv: runtime?.openKv !== undefined }).config;
   } catch (error) {
     if (isHotpackError(error, 'invalid_argument')) throw new UsageError(error.message);
     throw error;

@@ -53,6 +53,8 @@ export interface PeriodicJobs {
    * the loop's place. Of several that ask at once one runs it. Never rejects.
    */
   runIfDue(job: PeriodicJob): Promise<void>;
+  /** `runIfDue` for all that were added. Resolves when these have ended, and what their loops had begun. */
+  runDue(): Promise<void>;
   /** Fires the signals of what runs, and resolves when all has ended. */
   stop(): Promise<void>;
 }
@@ -71,6 +73,8 @@ export function createPeriodicJobs(deps: PeriodicDeps): PeriodicJobs {
   const ending = new AbortController();
   const { signal } = ending;
   const loops = new Set<Promise<void>>();
+  const added: PeriodicJob[] = [];
+  const running = new Set<Promise<RunOutcome>>();
 
   async function readLast(name: string): Promise<LastRun> {
     try {
@@ -99,7 +103,13 @@ export function createPeriodicJobs(deps: PeriodicDeps): PeriodicJobs {
     }
   }
 
-  async function run(job: PeriodicJob): Promise<RunOutcome> {
+  function run(job: PeriodicJob): Promise<RunOutcome> {
+    const begun = attempt(job).finally(() => running.delete(begun));
+    running.add(begun);
+    return begun;
+  }
+
+  async function attempt(job: PeriodicJob): Promise<RunOutcome> {
     if (signal.aborted) return 'failed';
     try {
       return await job.run(signal);
@@ -156,22 +166,29 @@ export function createPeriodicJobs(deps: PeriodicDeps): PeriodicJobs {
     }
   }
 
+  async function runIfDue(job: PeriodicJob): Promise<void> {
+    const last = await readLast(job.name);
+    const { startedAtMs } = last;
+    // A trigger that comes as often as the interval must not miss it by a moment.
+    const restMs = job.intervalMs > 0 ? job.intervalMs * (1 - JITTER) : Number.POSITIVE_INFINITY;
+    if (startedAtMs !== undefined && now() - startedAtMs < restMs) return;
+    if (last.version !== undefined && (await noteStart(job.name, last))) await run(job);
+  }
+
   return {
     add(job) {
-      const running: Promise<void> = loop(job)
+      added.push(job);
+      const looping: Promise<void> = loop(job)
         .catch((error: unknown) => {
           if (!isHotpackError(error, 'aborted')) logger.warn('job_failed', { kind: job.name, error });
         })
-        .finally(() => loops.delete(running));
-      loops.add(running);
+        .finally(() => loops.delete(looping));
+      loops.add(looping);
     },
-    async runIfDue(job) {
-      const last = await readLast(job.name);
-      const { startedAtMs } = last;
-      // A trigger that comes as often as the interval must not miss it by a moment.
-      const restMs = job.intervalMs > 0 ? job.intervalMs * (1 - JITTER) : Number.POSITIVE_INFINITY;
-      if (startedAtMs !== undefined && now() - startedAtMs < restMs) return;
-      if (last.version !== undefined && (await noteStart(job.name, last))) await run(job);
+    runIfDue,
+    async runDue() {
+      await Promise.all(added.map(runIfDue));
+      await Promise.all(running);
     },
     async stop() {
       ending.abort();

@@ -1,4 +1,4 @@
-/** Each runtime's bundle serves a cold clone to real git, over memory storage and with nothing but the bundle. */
+/** Each runtime's bundle serves a cold clone to real git with nothing but the bundle, and nothing installed beside it. */
 import { spawn } from 'node:child_process';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Miniflare } from 'miniflare';
 import { expect, test } from 'vitest';
 import { assertSound, readClone } from '../support/clones.ts';
+import { DENO, DENO_ON_DEPLOY } from '../support/deno.ts';
 import { git, temporaryFolder } from '../support/git.ts';
 import { richRepository } from '../support/repositories.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
@@ -20,8 +21,10 @@ interface Runtime {
 }
 
 /** A bundle alone in a folder, so that nothing beside it can be loaded. */
-function alone(name: string): string {
-  const path = join(temporaryFolder('bundle'), `${name}.mjs`);
+function alone(name: string, ...beside: readonly string[]): string {
+  const folder = temporaryFolder('bundle');
+  for (const other of beside) copyFileSync(join(bundles, `${other}.js`), join(folder, `${other}.js`));
+  const path = join(folder, `${name}.mjs`);
   copyFileSync(join(bundles, `${name}.js`), path);
   return path;
 }
@@ -37,11 +40,11 @@ async function startProcess(command: string, args: readonly string[], env: Recor
   const url = await new Promise<string>((resolve, reject) => {
     const onData = (chunk: Buffer): void => {
       output += chunk.toString('utf8');
-      const found = /hotpack listening on (http:\/\/\S+)\n/.exec(output)?.[1];
+      const found = /istening on\D* (http:\/\/\S+?)\/?(?: .*)?\n/.exec(output)?.[1];
       if (found !== undefined) resolve(found);
     };
     child.stdout.on('data', onData);
-    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')));
+    child.stderr.on('data', onData);
     void ended.then((code) => reject(new Error(`ended with ${code}: ${output}`)));
   });
   return {
@@ -68,13 +71,21 @@ async function startWorkerd(env: Record<string, string>): Promise<Runtime> {
   return { url, stop: () => worker.dispose().then(() => 0) };
 }
 
+const DENO_FLAGS = ['-A', '--no-config', '--no-remote', '--no-npm'];
 const RUNTIMES: Readonly<Record<string, (env: Record<string, string>) => Promise<Runtime>>> = {
   node: (env) => startProcess(join(root, 'node_modules/node/bin/node'), [alone('node')], env),
   workerd: startWorkerd,
-  deno: (env) => {
-    const deno = join(root, 'node_modules/deno/deno');
-    return startProcess(deno, ['run', '-A', '--no-config', '--no-remote', '--no-npm', alone('deno')], env);
+  deno: (env) => startProcess(DENO, ['run', ...DENO_FLAGS, alone('deno')], env),
+  'deno as on Deno Deploy': (env) => {
+    const flags = ['--unstable-kv', '--unstable-cron', ...DENO_FLAGS];
+    return startProcess(DENO_ON_DEPLOY, ['run', ...flags, alone('deno', 'pack-thread')], {
+      ...env,
+      HOTPACK_STORAGE: `fs:${temporaryFolder('store')}`,
+      HOTPACK_KV: `deno:${join(temporaryFolder('kv'), 'kv.sqlite3')}`,
+    });
   },
+  'deno serve': (env) =>
+    startProcess(DENO_ON_DEPLOY, ['serve', '--host=127.0.0.1', '--port=0', ...DENO_FLAGS, alone('deno-serve')], env),
 };
 
 for (const [name, start] of Object.entries(RUNTIMES)) {

@@ -181,6 +181,38 @@ test('what failed here and was done elsewhere waits for its next time', async ()
   await Promise.all([first.stop(), second.stop()]);
 });
 
+test('a trigger from outside does what is due, what was never done too, and waits for what is under way', async () => {
+  const bench = createBench();
+  const one = bench.process();
+  let end = (): void => undefined;
+  const long = bench.job('long', {
+    intervalMs: 0,
+    runsAtStart: true,
+    run: () => new Promise((resolve) => (end = () => resolve('done'))),
+  });
+  one.add(bench.job('tidy'));
+  one.add(long);
+  await bench.clock.advance(1);
+  const triggered = one.runDue();
+  let isOver = false;
+  void triggered.then(() => (isOver = true));
+  await bench.clock.advance(1);
+  expect(timesOf(bench, 'tidy')).toHaveLength(1);
+  expect(isOver).toBe(false);
+  end();
+  await triggered;
+  // Done a moment ago, also as the loop and another instance see it.
+  await one.runDue();
+  const other = bench.process();
+  other.add(bench.job('tidy'));
+  await other.runDue();
+  await bench.clock.advance(0.5 * HOUR);
+  expect(timesOf(bench, 'tidy')).toHaveLength(1);
+  await bench.clock.advance(0.55 * HOUR);
+  expect(timesOf(bench, 'tidy')).toHaveLength(2);
+  await Promise.all([one.stop(), other.stop()]);
+});
+
 test('a store that gives no answer does not keep a job from running, nor make it run all the time', async () => {
   const bench = createBench();
   const broken = {

@@ -6,12 +6,12 @@ export const EXIT_WRONG_SETTING = 2;
 /**
  * Runs `stop` at the first SIGTERM or SIGINT and exits with 0 when it has ended; a second signal exits at once.
  */
-export function exitOnSignal(stop: () => Promise<void>): void {
+export function exitOnSignal(stop: (signal: NodeJS.Signals) => Promise<void>): void {
   let isStopping = false;
-  const onSignal = (): void => {
+  const onSignal = (signal: NodeJS.Signals): void => {
     if (isStopping) process.exit(0);
     isStopping = true;
-    stop().then(
+    stop(signal).then(
       () => process.exit(0),
       (error: unknown) => fail(error),
     );

@@ -1,4 +1,4 @@
-/** What a pack thread of `node.ts` runs: the tasks, over a storage of its own. */
+/** What a pack thread of Node and of Deno runs: the tasks, over a storage of its own. */
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { runPackTask } from '../src/mirror/tasks.ts';
