@@ -1,10 +1,14 @@
 /** The Worker in real workerd: who asks is never kept waiting by others, and what is served next time was filled behind him. */
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { importClones } from '../../src/popularity/histogram/transfer.ts';
+import { dayOf } from '../../src/popularity/histogram/day.ts';
+import { openCloudflareKv, type CloudflareKvNamespace } from '../../src/storage/drivers/cloudflare-kv.ts';
 import { assertSound, readClone } from '../support/clones.ts';
 import { git, temporaryFolder } from '../support/git.ts';
-import { richRepository } from '../support/repositories.ts';
+import { datedRepository, richRepository } from '../support/repositories.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
+import { fetchRaw, outcomeOf, tipsOf } from './house.ts';
 import { startWorkerd, type Workerd, type WorkerdOptions } from '../support/workerd.ts';
 
 let upstream: Upstream;
@@ -54,5 +58,80 @@ test('with a bucket and a queue the fill happens in the consumer, and another is
   for (const isolate of [0, 1]) {
     expect(await readClone(await clone(worker.repository('up/team/rich', isolate)))).toEqual(direct);
   }
+  const tips = tipsOf(upstream.folder('up/team/rich'), ['refs/heads', 'refs/tags']);
+  const answers = await Promise.all(
+    Array.from({ length: 60 }, () =>
+      fetchRaw(
+        hotpackOf(worker),
+        'up/team/rich',
+        tips.map((oid) => `want ${oid}`),
+      ),
+    ),
+  );
+  const outcomes = new Set(answers.map((answer) => JSON.stringify(outcomeOf(answer))));
+  expect([...outcomes]).toEqual([JSON.stringify({ status: 200, objects: direct.objects.length, error: undefined })]);
   expect(refused.hits).toEqual([]);
+});
+
+function hotpackOf(worker: Workerd): Parameters<typeof fetchRaw>[0] {
+  return { hotpack: worker } as unknown as Parameters<typeof fetchRaw>[0];
+}
+
+/** As `hotpack counts import` would: each name with so many clones today. */
+async function seedCounts(worker: Workerd, clones: Readonly<Record<string, number>>): Promise<void> {
+  const namespace = (await worker.miniflare.getKVNamespace('KV', 'isolate-0')) as unknown as CloudflareKvNamespace;
+  const day = dayOf(Date.now());
+  const lines = Object.entries(clones).map(([repo, count]) => ({ repo, day, clones: count }));
+  await importClones(openCloudflareKv(namespace), lines, { now: Date.now, keptDays: 90 });
+}
+
+const COUNTED = { 'up/team/a': 9, 'up/team/b': 8, 'up/team/c': 7, 'up/team/d': 1 };
+
+async function openCounted(): Promise<Workerd> {
+  const worker = await open({
+    bindings: ['BUCKET', 'KV', 'QUEUE'],
+    isolates: 2,
+    env: { HOTPACK_PREWARM_MOST_CLONED_REPOS: '3' },
+  });
+  for (const name of Object.keys(COUNTED)) upstream.add(name, datedRepository());
+  await seedCounts(worker, COUNTED);
+  return worker;
+}
+
+/** The three most cloned ones are served without upstream, by either isolate, and were fetched once each. */
+async function expectWarm(worker: Workerd): Promise<void> {
+  const fetched = (name: string): number => upstream.journal.select({ repository: name, kind: 'fetch' }).length;
+  expect(Object.keys(COUNTED).map(fetched)).toEqual([1, 1, 1, 0]);
+  const refused = upstream.forbidFetch();
+  await Promise.all(['up/team/a', 'up/team/b', 'up/team/c'].map((name, i) => clone(worker.repository(name, i % 2))));
+  expect(refused.hits).toEqual([]);
+}
+
+test('the first requests of two isolates warm what is cloned most, once, and wait for none of it', async () => {
+  const worker = await openCounted();
+  const held = upstream.when(
+    { kind: 'fetch', test: ({ repository }) => repository in COUNTED },
+    { do: 'hold', stage: 'request' },
+  );
+  const first = Array.from({ length: 20 }, (_, i) =>
+    fetch(`${worker.repository('up/team/rich', i % 2)}/info/refs?service=git-upload-pack`),
+  );
+  expect((await Promise.all(first)).map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
+  await clone(worker.repository('up/team/rich'));
+  await held.arrived();
+  expect(worker.logged('prewarm.repo').filter(({ status }) => status === 'ok')).toEqual([]);
+  held.remove();
+  await expect
+    .poll(() => new Set(worker.logged('prewarm.repo').flatMap(({ repo, status }) => (status === 'ok' ? [repo] : []))), {
+      timeout: 20_000,
+    })
+    .toEqual(new Set(['up/team/a', 'up/team/b', 'up/team/c', 'up/team/rich']));
+  await expectWarm(worker);
+});
+
+test('the cron alone warms', async () => {
+  const worker = await openCounted();
+  await worker.cron();
+  await worker.waitFor('prewarm.repo', 3);
+  await expectWarm(worker);
 });

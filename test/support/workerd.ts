@@ -59,6 +59,14 @@ export class Workerd {
     }
   }
 
+  /** What the runtime does when the cron's time has come. */
+  async cron(isolate = 0): Promise<void> {
+    const worker = (await this.miniflare.getWorker(`isolate-${isolate}`)) as unknown as {
+      scheduled(options: { readonly cron: string }): Promise<unknown>;
+    };
+    await worker.scheduled({ cron: '*/15 * * * *' });
+  }
+
   async stop(): Promise<void> {
     await this.miniflare.dispose();
   }
