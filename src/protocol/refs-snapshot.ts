@@ -29,3 +29,26 @@ export interface RefsSnapshot {
 }
 
 export const NO_REFS: RefsSnapshot = { head: { kind: 'absent' }, refs: [] };
+
+/** True where both say the same, in the same order. */
+export function isEqualSnapshot(left: RefsSnapshot, right: RefsSnapshot): boolean {
+  if (left === right) return true;
+  if (left.refs.length !== right.refs.length || !isEqualHead(left.head, right.head)) return false;
+  return left.refs.every((ref, i) => isEqualRef(ref, right.refs[i] as Ref));
+}
+
+function isEqualHead(left: Head, right: Head): boolean {
+  const oid = (head: Head): Oid | undefined => ('oid' in head ? head.oid : undefined);
+  const target = (head: Head): string | undefined => ('target' in head ? head.target : undefined);
+  return left.kind === right.kind && oid(left) === oid(right) && target(left) === target(right);
+}
+
+function isEqualRef(left: Ref, right: Ref): boolean {
+  return (
+    left.oid === right.oid &&
+    left.name === right.name &&
+    left.peeled === right.peeled &&
+    left.symrefTarget === right.symrefTarget &&
+    left.attributes?.join(' ') === right.attributes?.join(' ')
+  );
+}

@@ -7,7 +7,7 @@
  * waits behind them. Of two answers the one that was sent later counts, whichever came first.
  */
 import { raceSignal } from '../../bytes/abort.ts';
-import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
+import { isEqualSnapshot, type RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 import type { Failure, Refused, RefsOk } from '../../upstream/contract.ts';
 import type { Asker } from '../services.ts';
 
@@ -133,21 +133,23 @@ export class RefsLedger {
       .ask(scope, asker)
       .then((outcome): RefsAnswer => {
         if (outcome.kind !== 'ok') return { kind: 'failed', failure: outcome };
-        const check: RefsCheck = { scope, refs: outcome.refs, sentAtMs };
-        this.#keep(check, asker);
-        return { kind: 'known', check };
+        return { kind: 'known', check: this.#keep({ scope, refs: outcome.refs, sentAtMs }, asker) };
       })
       .finally(() => lane.underWay.delete(answer));
     lane.underWay.add(answer);
     return answer;
   }
 
-  #keep(check: RefsCheck, asker: Asker): void {
+  /** The same check, of the list that is known already where upstream's has not changed, with all that was made of it. */
+  #keep(came: RefsCheck, asker: Asker): RefsCheck {
     const { latest } = this.#known;
-    const before = latest[check.scope];
-    if (before !== undefined && before.sentAtMs > check.sentAtMs) return;
+    const before = latest[came.scope];
+    const check =
+      before !== undefined && isEqualSnapshot(before.refs, came.refs) ? { ...came, refs: before.refs } : came;
+    if (before !== undefined && before.sentAtMs > check.sentAtMs) return check;
     latest[check.scope] = check;
     this.#options.onCheck(check, asker);
+    return check;
   }
 }
 

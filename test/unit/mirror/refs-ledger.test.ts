@@ -57,6 +57,24 @@ async function shown(answer: Promise<RefsAnswer>): Promise<string> {
   return came.kind === 'failed' ? came.failure.kind : (came.check.refs.refs[0]?.oid[0] ?? 'none');
 }
 
+test('a list that has not changed stays the same one', async () => {
+  const { get, ok, clock, ledger } = createBench();
+  const lists: (RefsSnapshot | undefined)[] = [];
+  for (const [n, digit] of ['a', 'a', 'b', 'a'].entries()) {
+    clock.nowMs += 10;
+    const answer = get();
+    await ok(n, digit);
+    const came = await answer;
+    lists.push(came.kind === 'known' ? came.check.refs : undefined);
+    expect(ledger.latest()?.sentAtMs).toBe(clock.nowMs);
+    expect(ledger.latest()?.refs).toBe(lists.at(-1));
+  }
+  expect(lists[0]).toEqual(refsNamed('a'));
+  expect(lists[1]).toBe(lists[0]);
+  expect(lists[2]).toEqual(refsNamed('b'));
+  expect(lists[3]).not.toBe(lists[0]);
+});
+
 describe('which check a request may be shown', () => {
   test('with an interval, one that is younger', async () => {
     const { sent, clock, get, ok } = createBench(100);

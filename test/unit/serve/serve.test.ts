@@ -5,6 +5,7 @@ import { SharedAnswers } from '../../../src/answers/shared-answers.ts';
 import type { Mirrors } from '../../../src/mirror/mirrors.ts';
 import type { MirrorSnapshot } from '../../../src/mirror/snapshot.ts';
 import type { ServeContext } from '../../../src/serve/contract.ts';
+import { PktLineWriter } from '../../../src/protocol/pkt-line/writer.ts';
 import { createServe } from '../../../src/serve/serve.ts';
 import type { ServeServices } from '../../../src/serve/services.ts';
 import { gitSync, temporaryFolder } from '../../support/git.ts';
@@ -232,4 +233,34 @@ test('a whole history is not given away where upstream has cut its own; a shallo
   expect(bench.world.upstream.fetches).toHaveLength(asked + 1);
   expect((await read(await bench.fetch(['deepen 1', `want ${bench.tip}`]))).source).toBe('mirror');
   expect(bench.world.upstream.probes).toBe(1);
+});
+
+test('refs are written once for everyone who asks alike, until they change', async () => {
+  bench = await createBench();
+  const { serve, context, world, folder } = bench;
+  const written = vi.spyOn(PktLineWriter.prototype, 'line');
+  const ask = async (): Promise<string> => {
+    const asked = new Uint8Array(body(['command=ls-refs', DELIMITER, 'symrefs', FLUSH]));
+    const { text } = await read(await serve.uploadPack(context(), asked));
+    return text;
+  };
+  const advertise = async (protocol: 0 | 2): Promise<string> => {
+    const answer = await serve.advertise({ ...context(), protocol });
+    return answer.text();
+  };
+  try {
+    const told = [await ask(), await advertise(0), await advertise(2)];
+    const lines = written.mock.calls.length;
+    expect(lines).toBeGreaterThan(0);
+    world.nowMs += 3_600_000;
+    expect([await ask(), await advertise(0)]).toEqual(told.slice(0, 2));
+    expect(written.mock.calls.length).toBe(lines);
+    commitUpstream(folder);
+    world.nowMs += 3_600_000;
+    const after = await ask();
+    expect(after).not.toBe(told[0]);
+    expect(after).toContain(revision(folder, 'refs/heads/main'));
+  } finally {
+    written.mockRestore();
+  }
 });
