@@ -1,17 +1,14 @@
-/** hotpack on Node: the disk or memory, packs indexed in worker threads. Running this module serves. */
+/** hotpack on Node: the disk, memory or a bucket, packs indexed in worker threads. Running this module serves. */
 import type { Server } from 'node:http';
-import { resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import type { H3Event } from 'h3';
 import { serve } from 'h3/node';
 import { createApp } from '../src/app.ts';
 import { resolveConfig } from '../src/config.ts';
-import type { StorageSpec } from '../src/setting-values.ts';
-import { openFsStorage } from '../src/storage/drivers/fs.ts';
-import { createMemoryStorage } from '../src/storage/drivers/memory.ts';
 import { EXIT_WRONG_SETTING, exitOnSignal, fail } from './process.ts';
 import { closeServer } from './node-server.ts';
 import { openKv } from './open-kv.ts';
+import { openStorage, storagePlace } from './open-storage.ts';
 import { createNodeFetch } from './node-fetch.ts';
 import { createPackThreads } from './pack-threads.ts';
 import { warnUnknownSettings } from './unknown-settings.ts';
@@ -26,16 +23,17 @@ process.on('uncaughtException', fail);
 const { config, warnings } = readConfig();
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
 warnUnknownSettings(warnings, config, log);
-const storage = await openStorage(config.storage).catch(fail);
+const place = storagePlace(config);
+const storage = await openStorage(place).catch(fail);
 const kv = await openKv(config.kv, async () => storage).catch(fail);
 const threads =
-  config.storage.kind === 'fs'
-    ? createPackThreads({
+  place.kind === 'memory'
+    ? undefined
+    : createPackThreads({
         entry: new URL('./pack-thread.js', import.meta.url),
-        storage: { kind: 'fs', folder: resolve(config.storage.folder) },
+        storage: place,
         threads: THREADS,
-      })
-    : undefined;
+      });
 const app = createApp(
   { kind: 'node', storage, kv, threads, sharesWork: true, fetch: createNodeFetch(), now: Date.now, log },
   config,
@@ -66,10 +64,6 @@ function readConfig(): ReturnType<typeof resolveConfig> {
     process.stderr.write(`${(error as Error).message}\n`);
     process.exit(EXIT_WRONG_SETTING);
   }
-}
-
-function openStorage(spec: StorageSpec): ReturnType<typeof openFsStorage> {
-  return spec.kind === 'fs' ? openFsStorage({ folder: spec.folder }) : Promise.resolve(createMemoryStorage());
 }
 
 /** Several challenges are several header fields; a Response would join them. */

@@ -2,7 +2,7 @@
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { runPackTask } from '../src/mirror/tasks.ts';
-import { openFsStorage } from '../src/storage/drivers/fs.ts';
+import { openStorage } from './open-storage.ts';
 import type { ThreadStorage } from './thread-messages.ts';
 import { serveTasks } from './thread-tasks.ts';
 
@@ -13,12 +13,12 @@ try {
   // Not allowed to: then all are equal.
 }
 
-const { folder } = workerData as ThreadStorage;
-// Opened with the first task and kept; a folder that cannot be opened fails each task with its own error.
-let opening: ReturnType<typeof openFsStorage> | undefined;
+const place = workerData as ThreadStorage;
+// Opened with the first task and kept; a storage that cannot be opened fails each task with its own error.
+let opening: ReturnType<typeof openStorage> | undefined;
 
 serveTasks(parentPort as MessagePort, async (task, chunks, signal) => {
-  opening ??= openFsStorage({ folder });
+  opening ??= openStorage(place);
   try {
     return await runPackTask(await opening, task, chunks, signal);
   } catch (error) {

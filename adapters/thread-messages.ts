@@ -1,12 +1,10 @@
 /** What the serving thread and a pack thread say to each other. Plain data; `bytes` are transferred, never shared. */
 import { HotpackError, type ErrorCode } from '../src/bytes/error.ts';
 import type { PackTask } from '../src/mirror/tasks.ts';
+import type { StoragePlace } from './open-storage.ts';
 
 /** What a thread needs to open the storage for itself: only kinds that several threads can see. */
-export interface ThreadStorage {
-  readonly kind: 'fs';
-  readonly folder: string;
-}
+export type ThreadStorage = Exclude<StoragePlace, { readonly kind: 'memory' }>;
 
 export type ToThread =
   | { readonly kind: 'start'; readonly id: number; readonly task: PackTask }

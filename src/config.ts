@@ -5,9 +5,11 @@
 import * as v from 'valibot';
 import { HotpackError } from './bytes/error.ts';
 import {
+  awsValue,
   byteSize,
   describeValue,
   duration,
+  endpoint,
   host,
   kvSpec,
   oneOf,
@@ -34,6 +36,11 @@ interface Settings {
   readonly upstreams: readonly UpstreamEntry[];
   readonly upstreamTokens: ReadonlyMap<string, string>;
   readonly storage: StorageSpec;
+  readonly s3Endpoint: string;
+  readonly s3Region: string;
+  readonly s3AccessKeyId: string;
+  readonly s3SecretAccessKey: string;
+  readonly s3SessionToken: string;
   readonly kv: KvSpec;
   readonly refCheckIntervalMs: number;
   readonly fetchTimeoutMs: number;
@@ -102,7 +109,35 @@ export const SETTINGS: { readonly [K in keyof Settings]: Setting<Settings[K]> } 
     default: 'fs:.hotpack',
     edgeDefault: 'memory:',
     value: storageSpec(),
-    meaning: 'where mirrors and stored answers are kept; a folder is relative to the working directory',
+    meaning:
+      'where mirrors and stored answers are kept; a folder is relative to the working directory, a bucket is on Amazon S3 or on a server that speaks its API, conditional writes included',
+  },
+  s3Endpoint: {
+    env: 'AWS_ENDPOINT_URL_S3',
+    default: '',
+    value: endpoint(),
+    meaning: "the server that is asked for `/BUCKET/KEY`; not set: Amazon's of the region",
+  },
+  s3Region: { env: 'AWS_REGION', default: 'us-east-1', value: awsValue(), meaning: "the bucket's region" },
+  s3AccessKeyId: {
+    env: 'AWS_ACCESS_KEY_ID',
+    default: '',
+    value: awsValue(),
+    meaning: "the bucket's credential; it must be allowed to list, read, write and delete",
+  },
+  s3SecretAccessKey: {
+    env: 'AWS_SECRET_ACCESS_KEY',
+    default: '',
+    value: awsValue(),
+    secret: true,
+    meaning: 'its secret',
+  },
+  s3SessionToken: {
+    env: 'AWS_SESSION_TOKEN',
+    default: '',
+    value: awsValue(),
+    secret: true,
+    meaning: 'its session, where it has one',
   },
   kv: {
     env: 'HOTPACK_KV',
@@ -251,6 +286,14 @@ export function resolveConfig(
       `${tokenSetting.env}: names an upstream that ${upstreamSetting.env} does not list`,
     );
   }
+  const storage = read(SETTINGS.storage);
+  const s3SecretAccessKey = read(SETTINGS.s3SecretAccessKey);
+  const s3SessionToken = read(SETTINGS.s3SessionToken);
+  const s3AccessKeyId = read(SETTINGS.s3AccessKeyId);
+  if (storage.kind === 's3') {
+    assertGiven(SETTINGS.s3AccessKeyId, s3AccessKeyId);
+    assertGiven(SETTINGS.s3SecretAccessKey, s3SecretAccessKey);
+  }
   const kv = read(SETTINGS.kv);
   if (kv.kind === 'deno' && options.hasDenoKv !== true) {
     const { env: name } = SETTINGS.kv;
@@ -261,7 +304,12 @@ export function resolveConfig(
     host: read(SETTINGS.host),
     port: read(SETTINGS.port),
     upstreams: new Map(entries.map((entry) => [entry.name, upstreamConfig(entry, tokens.get(entry.name))])),
-    storage: read(SETTINGS.storage),
+    storage,
+    s3Endpoint: read(SETTINGS.s3Endpoint),
+    s3Region: read(SETTINGS.s3Region),
+    s3AccessKeyId,
+    s3SecretAccessKey,
+    s3SessionToken,
     kv,
     refCheckIntervalMs: read(SETTINGS.refCheckIntervalMs),
     fetchTimeoutMs: read(SETTINGS.fetchTimeoutMs),
@@ -282,9 +330,13 @@ export function resolveConfig(
     adminToken,
     shutdownTimeoutMs: read(SETTINGS.shutdownTimeoutMs),
     logLevel: read(SETTINGS.logLevel),
-    secrets: [...[...tokens.values()].flatMap(secretParts), ...urlSecrets(kv), adminToken].filter(
-      (text) => text !== '',
-    ),
+    secrets: [
+      ...[...tokens.values()].flatMap(secretParts),
+      ...urlSecrets(kv),
+      adminToken,
+      s3SecretAccessKey,
+      s3SessionToken,
+    ].filter((text) => text !== ''),
   };
   const known = new Set(Object.values(SETTINGS).map((setting) => setting.env));
   const warnings = Object.keys(env).filter((name) => name.startsWith('HOTPACK_') && !known.has(name));
@@ -298,6 +350,12 @@ function readSetting<T>(setting: Setting<T>, given: string | undefined, edge: bo
   if (parsed.success) return parsed.output;
   const shown = setting.secret === true ? 'the value (not shown)' : printable(text);
   throw new HotpackError('invalid_argument', `${setting.env}: ${shown} is not ${describeValue(setting.value)}`);
+}
+
+/** Throws where a bucket is asked for without what it takes. */
+function assertGiven(setting: Setting<string>, value: string): void {
+  if (value !== '') return;
+  throw new HotpackError('invalid_argument', `${setting.env}: is needed where ${SETTINGS.storage.env} is a bucket`);
 }
 
 /** A value on one line, short, and without the userinfo of URLs. */

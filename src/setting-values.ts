@@ -89,23 +89,44 @@ export function oneOf<const T extends readonly string[]>(names: T): ValueSchema<
   return v.pipe(v.picklist(names), v.description(`one of ${names.join(', ')}`)) as unknown as ValueSchema<T[number]>;
 }
 
-/** Where things are kept. */
-export type StorageSpec = { readonly kind: 'fs'; readonly folder: string } | { readonly kind: 'memory' };
+/** Where things are kept. `prefix`: segments of keys joined by `/`, or empty. */
+export type StorageSpec =
+  | { readonly kind: 'fs'; readonly folder: string }
+  | { readonly kind: 'memory' }
+  | { readonly kind: 's3'; readonly bucket: string; readonly prefix: string };
 
 export function storageSpec(): ValueSchema<StorageSpec> {
   return v.pipe(
     v.string(),
-    v.regex(/^(fs:.+|memory:)$/s),
-    v.transform((text): StorageSpec =>
-      text === 'memory:' ? { kind: 'memory' } : { kind: 'fs', folder: text.slice(3) },
-    ),
-    v.description('fs:DIR or memory:'),
+    v.regex(/^(fs:.+|memory:|s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z0-9._~-]+)*\/?)$/s),
+    v.transform((text): StorageSpec => {
+      if (text === 'memory:') return { kind: 'memory' };
+      if (text.startsWith('fs:')) return { kind: 'fs', folder: text.slice(3) };
+      const [bucket = '', ...prefix] = text.slice('s3://'.length).replace(/\/$/, '').split('/');
+      return { kind: 's3', bucket, prefix: prefix.join('/') };
+    }),
+    v.check((spec) => spec.kind !== 's3' || !spec.prefix.split('/').some((segment) => /^\.{1,2}$/.test(segment))),
+    v.description('fs:DIR, memory: or s3://BUCKET[/PREFIX]'),
   );
+}
+
+/** An origin, http or https, with a path or without; empty: none. */
+export function endpoint(): ValueSchema<string> {
+  return v.pipe(
+    v.string(),
+    v.check((text) => text === '' || isPlainHttpUrl(text)),
+    v.description('an http or https URL without user, query or fragment'),
+  );
+}
+
+/** Text that goes into a signed header; empty: none. */
+export function awsValue(): ValueSchema<string> {
+  return v.pipe(v.string(), v.regex(/^[!-~]*$/), v.description('printable characters without spaces'));
 }
 
 /** Where small values are kept; `store`: beside everything else. */
 export type KvSpec =
-  | StorageSpec
+  | Exclude<StorageSpec, { readonly kind: 's3' }>
   | { readonly kind: 'store' }
   | { readonly kind: 'redis'; readonly url: string }
   /** Deno's own; without a path the one that the runtime gives. */
@@ -176,9 +197,13 @@ function upstreamEntry(item: string): UpstreamEntry | undefined {
   const name = (equals === -1 ? item : item.slice(0, equals)).toLowerCase();
   if (!/^[a-z0-9._-]+$/.test(name) || /^\.+$/.test(name)) return undefined;
   const text = equals === -1 ? `https://${name}` : item.slice(equals + 1);
-  if (!URL.canParse(text)) return undefined;
+  if (!isPlainHttpUrl(text)) return undefined;
   const url = new URL(text);
-  const plain = url.username === '' && url.password === '' && url.search === '' && url.hash === '';
-  if (!plain || !/^https?:$/.test(url.protocol)) return undefined;
   return { name, baseUrl: `${url.origin}${url.pathname.replace(/\/+$/, '')}` };
+}
+
+function isPlainHttpUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password, search, hash } = new URL(text);
+  return /^https?:$/.test(protocol) && username === '' && password === '' && search === '' && hash === '';
 }

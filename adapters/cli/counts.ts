@@ -6,11 +6,11 @@ import { defineCommand, type CommandDef } from 'citty';
 import { resolveConfig, type Config } from '../../src/config.ts';
 import { isHotpackError } from '../../src/bytes/error.ts';
 import { exportClones, importClones, parseCloneLine, type CloneLine } from '../../src/popularity/histogram/transfer.ts';
-import { openFsStorage } from '../../src/storage/drivers/fs.ts';
 import type { DriverStorage } from '../../src/storage/drivers/unstorage-driver.ts';
 import type { Kv } from '../../src/storage/kv/contract.ts';
 import { runtime } from '../deno/runtime.ts';
 import { openKv } from '../open-kv.ts';
+import { openStorage, storagePlace } from '../open-storage.ts';
 import { rejectUnknown, UsageError } from './usage-error.ts';
 
 const DAY_MS = 86_400_000;
@@ -80,14 +80,10 @@ async function withKv<T>(use: (kv: Kv, options: { readonly keptDays: number }) =
   const config = readConfig();
   const { kv: spec, storage: storageSpec } = config;
   if (spec.kind === 'memory' || (spec.kind === 'store' && storageSpec.kind === 'memory')) {
-    throw new UsageError('HOTPACK_KV: memory: is seen by the server alone; counts need fs: or redis:');
+    throw new UsageError('HOTPACK_KV: memory: is seen by the server alone; counts need fs:, redis: or a bucket');
   }
   let storage: DriverStorage | undefined;
-  const openStore = async (): Promise<DriverStorage> => {
-    if (storageSpec.kind !== 'fs') throw new UsageError('HOTPACK_STORAGE is no folder');
-    storage = await openFsStorage({ folder: storageSpec.folder });
-    return storage;
-  };
+  const openStore = async (): Promise<DriverStorage> => (storage = await openStorage(storagePlace(config)));
   const kv = await openKv(spec, openStore);
   try {
     return await use(kv, { keptDays: Math.ceil(config.cloneRetentionMs / DAY_MS) });

@@ -1,15 +1,13 @@
-/** The app as both entries for Deno serve it: a folder or memory, Deno's own key-value store where there is one, pack threads. */
+/** The app as both entries for Deno serve it: a folder, a bucket or memory, Deno's own key-value store where there is one, pack threads. */
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createApp } from '../../src/app.ts';
 import { resolveConfig, type Config } from '../../src/config.ts';
 import type { App } from '../../src/platform.ts';
-import { openFsStorage } from '../../src/storage/drivers/fs.ts';
-import { createMemoryStorage } from '../../src/storage/drivers/memory.ts';
 import type { DriverStorage } from '../../src/storage/drivers/unstorage-driver.ts';
 import type { Kv } from '../../src/storage/kv/contract.ts';
 import { openKv } from '../open-kv.ts';
+import { openStorage, storagePlace } from '../open-storage.ts';
 import { createPackThreads } from '../pack-threads.ts';
 import { EXIT_WRONG_SETTING } from '../process.ts';
 import { warnUnknownSettings } from '../unknown-settings.ts';
@@ -40,14 +38,14 @@ export async function openDenoApp(): Promise<DenoApp> {
   console.warn = (...said: unknown[]): void => warn('runtime_warning', said.map(String).join(' '));
   const { config, warnings } = readConfig();
   warnUnknownSettings(warnings, config, log);
-  const { storage: spec } = config;
-  const storage = spec.kind === 'fs' ? await openFsStorage({ folder: spec.folder }) : createMemoryStorage();
+  const place = storagePlace(config);
+  const storage = await openStorage(place);
   const kv = await openRuntimeKv(config, storage, (error) => warn('kv_absent', String(error)));
   // A bundle that lies alone indexes packs in place.
   const entry = new URL('./pack-thread.js', import.meta.url);
   const threads =
-    spec.kind === 'fs' && existsSync(fileURLToPath(entry))
-      ? createPackThreads({ entry, storage: { kind: 'fs', folder: resolve(spec.folder) }, threads: THREADS })
+    place.kind !== 'memory' && existsSync(fileURLToPath(entry))
+      ? createPackThreads({ entry, storage: place, threads: THREADS })
       : undefined;
   const app = createApp(
     { kind: 'deno', storage, kv, threads, sharesWork: true, fetch: globalThis.fetch, now: Date.now, log },

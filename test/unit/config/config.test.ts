@@ -107,7 +107,12 @@ const WRONG: readonly (readonly [string, string])[] = [
   ['HOTPACK_PACK_CACHE_BYTES', '10GB'],
   ['HOTPACK_PACK_CACHE_BYTES', '99999999TiB'],
   ['HOTPACK_MEMORY_BYTES', '1MiB'],
-  ['HOTPACK_STORAGE', 's3://bucket'],
+  ['HOTPACK_STORAGE', 's3://b'],
+  ['HOTPACK_STORAGE', 's3://Bucket'],
+  ['HOTPACK_STORAGE', 's3://bucket/../other'],
+  ['HOTPACK_STORAGE', 's3://bucket//x'],
+  ['AWS_ENDPOINT_URL_S3', 'localhost:9000'],
+  ['AWS_REGION', 'eu west'],
   ['HOTPACK_STORAGE', 'fs:'],
   ['HOTPACK_KV_FLUSH_INTERVAL', '0'],
   ['HOTPACK_CLONE_RETENTION', '0d'],
@@ -125,7 +130,7 @@ const WRONG: readonly (readonly [string, string])[] = [
 test.each(WRONG)('%s=%s is refused on one line that names it, its value and what it takes', (name, value) => {
   const message = refusal({ [name]: value });
   expect(message.startsWith(`${name}: ${JSON.stringify(value)} is not `)).toBe(true);
-  expect(message).toMatch(/ is not (a |bytes |fs:|one of )\S*/);
+  expect(message).toMatch(/ is not (an? |bytes |fs:|one of |printable )\S*/);
   expect(message).not.toContain('\n');
 });
 
@@ -135,6 +140,29 @@ test('every setting can be refused by name, and no value can break the line', ()
     expect(message.startsWith(`${env}: `)).toBe(true);
     expect(message).not.toContain('\n');
   }
+});
+
+describe('a bucket', () => {
+  const credential = { AWS_ACCESS_KEY_ID: 'AKID', AWS_SECRET_ACCESS_KEY: 'topsecret' };
+
+  test.each([
+    ['s3://bucket', { bucket: 'bucket', prefix: '' }],
+    ['s3://my.bucket-1/', { bucket: 'my.bucket-1', prefix: '' }],
+    ['s3://bucket/a/b_c/', { bucket: 'bucket', prefix: 'a/b_c' }],
+  ])('%s', (value, expected) => {
+    const config = read({ HOTPACK_STORAGE: value, AWS_SESSION_TOKEN: 'tokensecret', ...credential });
+    expect(config.storage).toEqual({ kind: 's3', ...expected });
+    expect(config).toMatchObject({ s3Region: 'us-east-1', s3Endpoint: '', s3AccessKeyId: 'AKID' });
+    expect(config.secrets).toEqual(expect.arrayContaining(['topsecret', 'tokensecret']));
+  });
+
+  test('takes a credential, whose secret is never shown', () => {
+    const HOTPACK_STORAGE = 's3://bucket';
+    expect(refusal({ HOTPACK_STORAGE })).toMatch(/^AWS_ACCESS_KEY_ID: is needed /);
+    expect(refusal({ HOTPACK_STORAGE, AWS_ACCESS_KEY_ID: 'AKID' })).toMatch(/^AWS_SECRET_ACCESS_KEY: is needed /);
+    expect(refusal({ AWS_SECRET_ACCESS_KEY: 'top secret' })).not.toContain('top');
+    expect(refusal({ AWS_SESSION_TOKEN: 'top secret' })).not.toContain('top');
+  });
 });
 
 describe('secrets', () => {
