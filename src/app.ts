@@ -8,6 +8,7 @@ import { createHttp, type HttpDeps, type Readiness } from './http/create-http.ts
 import { createClaims } from './jobs/claims.ts';
 import { createJobs } from './jobs/jobs.ts';
 import { createPeriodicJobs, type RunOutcome } from './jobs/periodic.ts';
+import { removeAbandonedJob } from './jobs/remove-abandoned.ts';
 import { listMirrors } from './mirror/list-mirrors.ts';
 import { Mirrors, type MirrorSource } from './mirror/mirrors.ts';
 import { createRepositoryStates } from './mirror/repository-states.ts';
@@ -227,6 +228,8 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     async start() {
       popularity.start();
       periodic.add({ name: 'tidy-counts', intervalMs: DAY_MS, runsAtStart: false, run: tidyCounts });
+      const removing = removeAbandonedJob(storage, now);
+      if (removing !== undefined) periodic.add(removing);
       warm.start();
       logger.info('started', { version: VERSION, runtime: platform.kind });
     },

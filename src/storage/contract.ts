@@ -55,7 +55,7 @@ export interface StorageReader extends RandomAccess {
 
 /**
  * An object in the making. Invisible to every other call until `commit` resolves; `abort` (idempotent,
- * also after a failed write) removes every trace. After `kill -9` its leavings are removed by a later start.
+ * also after a failed write) removes every trace. After `kill -9` its leavings are removed by a later start, or by `removeAbandoned`.
  * One `write`, `rewriteHead`, `commit` at a time; `read` may run beside them, any number at once.
  */
 export interface StorageWriter {
@@ -122,6 +122,11 @@ export interface Storage {
   delete(keys: readonly string[], signal?: AbortSignal): Promise<void>;
   /** Rejects unless the medium answers and takes writes. Cheap: called by the readiness probe. */
   probe(signal?: AbortSignal): Promise<void>;
+  /**
+   * Where leavings of killed processes are not removed by the next start: removes those that are a day old by `nowMs`. Resolves with
+   * how many objects that were. May be interrupted and repeated at any time.
+   */
+  removeAbandoned?(nowMs: number, signal?: AbortSignal): Promise<number>;
   /** Ends timers and handles. Outstanding writers are aborted; later calls reject with `storage_unavailable`. */
   close(): Promise<void>;
 }
