@@ -24,11 +24,12 @@ import { VERSION } from './version.ts';
 import { createWarm } from './warm/warm.ts';
 
 /**
- * Pack work and fills that run at the same time: both are bound by processor and memory, not by waiting. Warming has places of
- * its own beside these.
+ * Pack work and fills that run at the same time: both are bound by processor and memory, not by waiting. Warming and
+ * maintenance have places of their own beside these.
  */
 const JOBS = 4;
 const CLONES = 2;
+const MAINTENANCE = 1;
 const OPEN_MIRRORS = 8;
 /**
  * How `memoryBytes` is dealt out: half to ingests (each job has at most one), a quarter to the caches of mirrors, an eighth
@@ -60,9 +61,9 @@ export function createApp(platform: Platform, config: Config, options: AppOption
 
   const warming = config.prewarmMostClonedRepos > 0 ? config.prewarmConcurrency : 0;
   const jobs = createJobs({
-    concurrency: JOBS + warming,
+    concurrency: JOBS + warming + MAINTENANCE,
     cloneConcurrency: CLONES + warming,
-    backgroundConcurrency: Math.max(1, warming),
+    backgroundConcurrency: warming + MAINTENANCE,
     now,
     events: {
       ended: ({ kind, repo }, outcome, ms) => {

@@ -8,8 +8,10 @@ export type JobKind = 'fill' | 'update' | 'maintenance' | 'warm' | (string & {})
 
 export interface Job<T> {
   readonly kind: JobKind;
-  /** Jobs of one repository never run at the same time. */
+  /** Jobs of one repository never run at the same time, but for those that have another lane. */
   readonly repo: string;
+  /** Absent: that of all work that fetches. */
+  readonly lane?: 'maintenance';
   /** A waiting or running job with the same key is joined instead. Same key MUST mean same result type. */
   readonly key: string;
   readonly priority: JobPriority;

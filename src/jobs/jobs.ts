@@ -82,7 +82,7 @@ class JobQueue implements Jobs {
   readonly #running = new Set<Entry>();
   /** Those that can be joined. */
   readonly #byKey = new Map<string, Entry>();
-  readonly #busyRepos = new Set<string>();
+  readonly #busyLanes = new Set<string>();
   readonly #ended = { done: 0, failed: 0, aborted: 0 };
   #runningClones = 0;
   #runningBackground = 0;
@@ -181,7 +181,7 @@ class JobQueue implements Jobs {
     let best: Entry | undefined;
     for (const entry of this.#waiting) {
       if (best !== undefined && RANK[best.priority] <= RANK[entry.priority]) continue;
-      if (this.#busyRepos.has(entry.job.repo)) continue;
+      if (this.#busyLanes.has(laneOf(entry.job))) continue;
       if (isClone(entry.job.kind) && this.#runningClones >= cloneConcurrency) continue;
       if (entry.priority === 'background' && this.#runningBackground >= backgroundConcurrency) continue;
       best = entry;
@@ -193,7 +193,7 @@ class JobQueue implements Jobs {
     const { job } = entry;
     this.#waiting.delete(entry);
     this.#running.add(entry);
-    this.#busyRepos.add(job.repo);
+    this.#busyLanes.add(laneOf(job));
     if (isClone(job.kind)) this.#runningClones++;
     entry.isBackground = entry.priority === 'background';
     if (entry.isBackground) this.#runningBackground++;
@@ -202,7 +202,7 @@ class JobQueue implements Jobs {
     quietly(() => this.#options.events?.started?.(factsOf(entry), waitedMs));
     void this.#run(entry).then((outcome) => {
       this.#running.delete(entry);
-      this.#busyRepos.delete(job.repo);
+      this.#busyLanes.delete(laneOf(job));
       if (isClone(job.kind)) this.#runningClones--;
       if (entry.isBackground) this.#runningBackground--;
       this.#end(entry, outcome);
@@ -246,6 +246,10 @@ class JobQueue implements Jobs {
     clearTimeout(timer);
     this.#onIdle = undefined;
   }
+}
+
+function laneOf({ repo, lane }: Job<unknown>): string {
+  return lane === undefined ? repo : `${lane}\0${repo}`;
 }
 
 function isClone(kind: JobKind): boolean {

@@ -8,6 +8,7 @@ import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import { whileWorking } from '../bytes/abort.ts';
 import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
 import { failureOf } from '../upstream/failure.ts';
+import type { Publication } from './catalog/edits.ts';
 import type { Stray } from './catalog/manifest.ts';
 import { countChunks } from './ingest/count-chunks.ts';
 import { takeIn } from './ingest/take-in.ts';
@@ -50,16 +51,17 @@ export async function runFill(
 
   const pack = await whileWorking(signal, async (own) => {
     const chunks = countChunks(await packChunks(context, request, tips, own), request.onBytes);
-    return takeIn(context, { chunks, existing: [], tips }, own);
+    return takeIn(context, { chunks, existing: [], tips, class: 'branches' }, own);
   });
   if (pack === undefined) return 'empty';
-  const outcome = await copy.publish({
+  const publication: Publication = {
     pack,
     builtOn: [],
     isFirst: true,
     strays: (current) => [...current, ...strays],
     visibility: request.asker.visibility,
-  });
+  };
+  const outcome = await copy.publish(publication, signal);
   // Somebody else has filled it meanwhile: theirs is as good.
   if (outcome === 'stale') return 'filled';
   const snapshot = await copy.snapshot(signal);

@@ -10,11 +10,12 @@ import type { Oid } from '../bytes/oid.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import type { Storage } from '../storage/contract.ts';
 import { Catalog } from './catalog/catalog.ts';
-import type { Manifest, PackRecord, Stray, Visibility } from './catalog/manifest.ts';
-import { emptyManifest } from './catalog/manifest.ts';
+import type { Merge, Publication } from './catalog/edits.ts';
+import { editMerge, editPublication, editReset, GARBAGE_KEPT_MS } from './catalog/edits.ts';
+import type { Manifest, Visibility } from './catalog/manifest.ts';
 import type { MirrorKeys } from './keys.ts';
-import { mirrorKeys, packKeys } from './keys.ts';
-import { openPacks } from './packs.ts';
+import { mirrorKeys } from './keys.ts';
+import { openPacks, removePacks } from './packs.ts';
 import type { PackTables } from './pack-tables.ts';
 import { heldOf, parseHead, parsePackedRefs, writeHead, writePackedRefs } from './refs/held-refs.ts';
 import { createCopyMemory, type CopyMemory } from './repository-memory.ts';
@@ -22,8 +23,6 @@ import type { MirrorSnapshot } from './snapshot.ts';
 import { SharedPacks } from './snapshot.ts';
 
 const MAX_REFS_BYTES = 512 * 1024 * 1024;
-/** How long a reader may work on packs that no manifest names any more. */
-const GARBAGE_KEPT_MS = 24 * 60 * 60 * 1000;
 const CONFIG = '[core]\n\trepositoryformatversion = 0\n\tfilemode = false\n\tbare = true\n';
 
 export interface LocalCopyOptions {
@@ -34,23 +33,14 @@ export interface LocalCopyOptions {
   readonly now: () => number;
   /** The mirror's files do not fit together any more: it is emptied, and filled again when next asked for. */
   readonly onDamage: (error: unknown) => void;
-  /** Told where packs came or went. */
-  readonly onStored?: (() => void) | undefined;
+  /** Merges packs, since there are too many to publish another. Rejects where it cannot. */
+  readonly makeRoom: (signal: AbortSignal) => Promise<void>;
+  /** Told where packs came or went, with the packs that are there now. */
+  readonly onStored: (packs: Manifest['packs']) => void;
   /** Default: its own. */
   readonly memory?: CopyMemory;
   /** Tables of packs that others opened before. */
   readonly tables?: PackTables | undefined;
-}
-
-export interface Publication {
-  /** The new pack, already at rest; absent where only refs or strays change. */
-  readonly pack?: PackRecord;
-  /** Packs that the new one's connectivity was checked against. */
-  readonly builtOn: readonly string[];
-  /** True: a mirror that has packs by now, from whoever was faster, is left as it is (`stale`). */
-  readonly isFirst?: boolean;
-  readonly strays: (current: readonly Stray[]) => readonly Stray[];
-  readonly visibility: Visibility;
 }
 
 interface Opened {
@@ -100,23 +90,41 @@ export class LocalCopy {
 
   /**
    * Adds a pack to the manifest that is current when the swap succeeds. `stale`: the manifest that won lacks a pack that
-   * the new one was built on; nothing was published, and the new pack is gone.
+   * the new one was built on; nothing was published. Whatever is not published is gone. Waits where packs must be merged
+   * first.
    */
-  publish(publication: Publication): Promise<'published' | 'stale'> {
-    return this.#inTurn(async () => {
-      const manifest = await this.#swapIn(publication);
-      if (manifest === undefined) {
-        // Another process has changed it: what is open here is not what is there.
-        await this.#letGo();
-        if (publication.pack !== undefined) await this.removePacks([publication.pack.name]);
-        return 'stale';
+  async publish(publication: Publication, signal: AbortSignal): Promise<'published' | 'stale'> {
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop -- room that was made may be taken by somebody else
+      const outcome = await this.#inTurn(() => this.#publishNow(publication));
+      if (outcome !== 'crowded') return outcome;
+      try {
+        // oxlint-disable-next-line no-await-in-loop
+        await this.#options.makeRoom(signal);
+      } catch (error) {
+        await this.#drop(publication).catch(() => undefined);
+        throw error;
       }
-      this.#known.publishedAtMs = this.#options.now();
-      this.#options.onStored?.();
-      await this.#writeLayout();
-      if (manifest.packs.length > 0) await this.#reopen(manifest);
-      return 'published';
+    }
+  }
+
+  /** Puts a merged pack, which is at rest, in the place of its sources. `lost`: they are not all there any more, and it is gone. */
+  replace(merge: Merge): Promise<'replaced' | 'lost'> {
+    return this.#inTurn(async () => {
+      const manifest = await this.#catalog.swap((current) => editMerge(current, merge, this.#options.now()));
+      if (manifest === undefined) {
+        await removePacks(this.#options.storage, this.keys.packFolder, [merge.merged.name]);
+        return 'lost';
+      }
+      this.#options.onStored(manifest.packs);
+      if (this.#opened !== undefined) await this.#reopen(manifest);
+      return 'replaced';
     });
+  }
+
+  /** The manifest as the store has it now. */
+  readManifest(signal?: AbortSignal): Promise<Manifest | undefined> {
+    return this.#catalog.read(signal);
   }
 
   /** Takes note of who may read. Returns `reset` where the mirror was another one's and starts empty. */
@@ -159,6 +167,16 @@ export class LocalCopy {
     });
   }
 
+  /** Starts empty: its packs have turned out to be damaged. */
+  discard(error: unknown): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#options.onDamage(error);
+      const manifest = await this.#catalog.read();
+      if (manifest !== undefined) await this.#empty(manifest.visibility);
+      await this.#letGo();
+    });
+  }
+
   /** Removes the files of packs that were let go long enough ago. */
   collectGarbage(): Promise<void> {
     return this.#inTurn(async () => {
@@ -166,21 +184,18 @@ export class LocalCopy {
       const nowMs = this.#options.now();
       const due = (manifest?.garbage ?? []).filter((one) => nowMs - one.sinceMs >= GARBAGE_KEPT_MS);
       if (due.length === 0) return;
-      await this.removePacks(due.map((one) => one.name));
-      this.#options.onStored?.();
+      await removePacks(
+        this.#options.storage,
+        this.keys.packFolder,
+        due.map((one) => one.name),
+      );
+      this.#options.onStored(manifest?.packs ?? []);
       const names = new Set(due.map((one) => one.name));
       await this.#catalog.swap((current) => {
         if (current === undefined) return undefined;
         return { ...current, garbage: current.garbage.filter((one) => !names.has(one.name)) };
       });
     });
-  }
-
-  /** The idx first, so that git never sees an idx without its pack. */
-  async removePacks(names: readonly string[]): Promise<void> {
-    const keys = names.map((name) => packKeys(this.keys.packFolder, name));
-    await this.#options.storage.delete(keys.map((one) => one.idx));
-    await this.#options.storage.delete(keys.flatMap((one) => [one.rev, one.pack]));
   }
 
   /** True where nobody reads it: it may be closed to save memory. */
@@ -207,30 +222,46 @@ export class LocalCopy {
     opened?.packs.release();
   }
 
-  async #swapIn(publication: Publication): Promise<Manifest | undefined> {
-    const { builtOn, isFirst = false, pack, strays, visibility } = publication;
-    const nowMs = this.#options.now();
+  async #publishNow(publication: Publication): Promise<'published' | 'stale' | 'crowded'> {
+    const outcome = await this.#swapIn(publication);
+    if (outcome === 'crowded') return outcome;
+    if (outcome === 'stale') {
+      // Another process has changed it: what is open here is not what is there.
+      await this.#letGo();
+      await this.#drop(publication);
+      return outcome;
+    }
+    this.#known.publishedAtMs = this.#options.now();
+    this.#options.onStored(outcome.packs);
+    await this.#writeLayout();
+    if (outcome.packs.length > 0) await this.#reopen(outcome);
+    return 'published';
+  }
+
+  async #swapIn(publication: Publication): Promise<Manifest | 'stale' | 'crowded'> {
+    let refusal: 'stale' | 'crowded' = 'stale';
     try {
-      return await this.#catalog.swap((current) => {
-        const base = current ?? emptyManifest(visibility, nowMs);
-        if (isFirst && base.packs.length > 0) return undefined;
-        const present = new Set(base.packs.map((one) => one.name));
-        if (builtOn.some((name) => !present.has(name))) return undefined;
-        return {
-          ...base,
-          packs: pack === undefined ? base.packs : [...base.packs, pack],
-          strays: strays(base.strays),
-          updatedAtMs: nowMs,
-        };
+      const swapped = await this.#catalog.swap((current) => {
+        const edited = editPublication(current, publication, this.#options.now());
+        if (typeof edited !== 'string') return edited;
+        refusal = edited;
+        return undefined;
       });
+      return swapped ?? refusal;
     } catch (error) {
       // A write that failed may have come through after all: only what is surely not named is removed.
       const now = await this.#catalog.read().catch(() => 'unknown' as const);
-      if (pack !== undefined && now !== 'unknown' && !now?.packs.some((one) => one.name === pack.name)) {
-        await this.removePacks([pack.name]).catch(() => undefined);
+      const { pack } = publication;
+      if (now !== 'unknown' && !now?.packs.some((one) => one.name === pack?.name)) {
+        await this.#drop(publication).catch(() => undefined);
       }
       throw error;
     }
+  }
+
+  /** Removes the files of what was not published. */
+  async #drop({ pack }: Publication): Promise<void> {
+    if (pack !== undefined) await removePacks(this.#options.storage, this.keys.packFolder, [pack.name]);
   }
 
   async #open(): Promise<Opened | undefined> {
@@ -258,15 +289,8 @@ export class LocalCopy {
   }
 
   async #empty(visibility: Visibility): Promise<void> {
-    const nowMs = this.#options.now();
-    const { storage } = this.#options;
-    await this.#catalog.swap(
-      (current) =>
-        current && {
-          ...emptyManifest(visibility, nowMs),
-          garbage: [...current.garbage, ...current.packs.map(({ name }) => ({ name, sinceMs: nowMs }))],
-        },
-    );
+    const { now, storage } = this.#options;
+    await this.#catalog.swap((current) => current && editReset(current, visibility, now()));
     await storage.put(this.keys.packedRefs, writePackedRefs([]));
     await storage.put(this.keys.head, writeHead({ kind: 'absent' }));
   }

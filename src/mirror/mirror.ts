@@ -14,6 +14,8 @@ import type { Repository } from '../upstream/repository.ts';
 import type { FillRequest } from './fill.ts';
 import { runFill } from './fill.ts';
 import { LocalCopy, missingOf } from './local-copy.ts';
+import { Consolidation } from './maintenance/consolidation.ts';
+import { planMerge } from './maintenance/plan-merge.ts';
 import { Advertised } from './refs/advertised.ts';
 import type { BoundaryCheck } from './refs/boundary-check.ts';
 import type { RefsAnswer, RefsAsking, RefsCheck, RefsScope } from './refs/refs-ledger.ts';
@@ -41,6 +43,7 @@ export class Mirror {
   readonly #services: MirrorServices;
   readonly #copy: LocalCopy;
   readonly #context: MirrorContext;
+  readonly #consolidation: Consolidation;
   readonly #ledger: RefsLedger;
   readonly #boundary: BoundaryCheck;
   readonly #advertised: Advertised;
@@ -66,12 +69,17 @@ export class Mirror {
       repositoryKey: repository.key,
       cacheBytes,
       now,
-      onStored: services.onStored,
+      onStored: (packs) => {
+        services.onStored?.();
+        if (planMerge(packs) !== undefined) this.#mergeSoon();
+      },
+      makeRoom: (signal) => this.#consolidation.makeRoom(signal),
       onDamage: (error) => logger.error('mirror_damaged', { repo: repository.name, error }),
       memory: memory.copy,
       tables: services.tables,
     });
     this.#context = { repository, services, copy: this.#copy };
+    this.#consolidation = new Consolidation(this.#context);
     this.#advertised = new Advertised(storage, this.#copy.keys.advertised, memory.advertised);
     this.#wants = new Wants(this.#context, memory.wants, (asker, onBytes) =>
       this.#update('client-waits', asker, { onProgress: (progress) => onBytes(Number(progress)) }),
@@ -360,6 +368,25 @@ export class Mirror {
       if (outcome.kind === 'failed' && !isBackground) logger.warn('ingest_failed', { repo, error: outcome.error });
     });
     return done;
+  }
+
+  /** Beside whatever else is done with this mirror, and behind everything that somebody waits for. */
+  #mergeSoon(): void {
+    const repo = this.repository.name;
+    const job: Job<number> = {
+      kind: 'maintenance',
+      repo,
+      lane: 'maintenance',
+      key: `maintenance:${repo}`,
+      priority: 'background',
+      abandonWhenUnwatched: false,
+      run: (signal) => this.#consolidation.run(signal),
+    };
+    const { jobs, logger, keepAlive } = this.#services;
+    const done = submitJob(jobs, job).then((outcome) => {
+      if (outcome.kind === 'failed') logger.warn('job_failed', { kind: job.kind, repo, error: outcome.error });
+    });
+    keepAlive?.(done);
   }
 
   #storageFailed(error: unknown): void {

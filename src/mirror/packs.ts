@@ -1,10 +1,11 @@
 /**
- * Opens packs of a mirror as one object store: idx and rev files are read whole (28 + 4 bytes an object), packs by ranges.
+ * Opens packs of a mirror: idx and rev files are read whole (28 + 4 bytes an object), packs by ranges. Together they make one
+ * object store.
  */
 import { HotpackError } from '../bytes/error.ts';
 import type { ObjectStore } from '../pack/object-store.ts';
 import { openObjectStore } from '../pack/reading/open-object-store.ts';
-import type { PackedObjects, OpenedPack } from '../pack/reading/packed-objects.ts';
+import type { OpenedPack, PackedObjects } from '../pack/reading/packed-objects.ts';
 import { PackTable } from '../pack/reading/pack-table.ts';
 import type { Storage, StorageReader } from '../storage/contract.ts';
 import { packKeys } from './keys.ts';
@@ -12,6 +13,14 @@ import type { PackTables } from './pack-tables.ts';
 
 /** An idx of 100 million objects; above it git itself would be at its end. */
 const MAX_INDEX_BYTES = 3_300_000_000;
+
+export interface PackNames {
+  /** `MirrorKeys.packFolder`. */
+  readonly folder: string;
+  /** In manifest order. */
+  readonly names: readonly string[];
+  readonly tables?: PackTables | undefined;
+}
 
 export interface OpenPacks {
   readonly store: ObjectStore & PackedObjects;
@@ -21,42 +30,11 @@ export interface OpenPacks {
 /** Rejects with `missing_object` where a file of a pack is not there. */
 export async function openPacks(
   storage: Storage,
-  packs: {
-    readonly folder: string;
-    readonly names: readonly string[];
-    readonly cacheBytes: number;
-    readonly tables?: PackTables | undefined;
-  },
+  packs: PackNames & { readonly cacheBytes: number },
   signal?: AbortSignal,
 ): Promise<OpenPacks> {
-  const readers: StorageReader[] = [];
-  const close = async (): Promise<void> => {
-    await Promise.allSettled(readers.map((reader) => reader.close()));
-  };
+  const { sources, close } = await openPackSources(storage, packs, signal);
   try {
-    const sources = await Promise.all(
-      packs.names.map(async (name): Promise<OpenedPack> => {
-        const keys = packKeys(packs.folder, name);
-        const known = await packs.tables?.get(name, signal);
-        if (known !== undefined) {
-          const pack = await storage.open(keys.pack, signal);
-          if (pack.kind === 'absent') throw missingPack(name);
-          readers.push(pack);
-          return { pack, table: known };
-        }
-        const [pack, idx, rev] = await Promise.all([
-          storage.open(keys.pack, signal),
-          storage.readAll(keys.idx, MAX_INDEX_BYTES, signal),
-          storage.readAll(keys.rev, MAX_INDEX_BYTES, signal),
-        ]);
-        if (pack.kind === 'reader') readers.push(pack);
-        if (pack.kind === 'absent' || idx.kind === 'absent') {
-          throw missingPack(name);
-        }
-        const source = { name, pack, idx: idx.bytes, rev: rev.kind === 'absent' ? undefined : rev.bytes };
-        return packs.tables === undefined ? source : { pack, table: packs.tables.keep(new PackTable(source)) };
-      }),
-    );
     const store = openObjectStore({ packs: sources, cacheBytes: packs.cacheBytes });
     return {
       store,
@@ -69,6 +47,52 @@ export async function openPacks(
     await close();
     throw error;
   }
+}
+
+/** Rejects with `missing_object` where a file of a pack is not there; then nothing stays open. */
+export async function openPackSources(
+  storage: Storage,
+  packs: PackNames,
+  signal?: AbortSignal,
+): Promise<{ readonly sources: readonly OpenedPack[]; readonly close: () => Promise<void> }> {
+  const readers: StorageReader[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.allSettled(readers.map((reader) => reader.close()));
+  };
+  const openPack = async (name: string): Promise<OpenedPack> => {
+    const keys = packKeys(packs.folder, name);
+    const known = await packs.tables?.get(name, signal);
+    const pack = await storage.open(keys.pack, signal);
+    if (pack.kind === 'absent') throw missingPack(name);
+    readers.push(pack);
+    if (known !== undefined) return { pack, table: known };
+    const [idx, rev] = await Promise.all([
+      storage.readAll(keys.idx, MAX_INDEX_BYTES, signal),
+      storage.readAll(keys.rev, MAX_INDEX_BYTES, signal),
+    ]);
+    if (idx.kind === 'absent') throw missingPack(name);
+    const source = { name, pack, idx: idx.bytes, rev: rev.kind === 'absent' ? undefined : rev.bytes };
+    return packs.tables === undefined ? source : { pack, table: packs.tables.keep(new PackTable(source)) };
+  };
+  // All of them have ended before any is closed: one that opens late would stay open.
+  const opened = await Promise.allSettled(packs.names.map(openPack));
+  const sources: OpenedPack[] = [];
+  for (const one of opened) {
+    if (one.status === 'fulfilled') {
+      sources.push(one.value);
+      continue;
+    }
+    await close();
+    throw one.reason;
+  }
+  return { sources, close };
+}
+
+/** The idx first, so that git never sees an idx without its pack. */
+export async function removePacks(storage: Storage, folder: string, names: readonly string[]): Promise<void> {
+  const keys = names.map((name) => packKeys(folder, name));
+  await storage.delete(keys.map((one) => one.idx));
+  await storage.delete(keys.flatMap((one) => [one.rev, one.pack]));
 }
 
 function missingPack(name: string): HotpackError {

@@ -2,6 +2,7 @@
  * One manifest with its packs open: what a request works on from its first byte to its last. Packs that were replaced
  * stay open until their last reader lets go; nothing ever waits for a reader.
  */
+import type { Oid } from '../bytes/oid.ts';
 import type { ObjectStore } from '../pack/object-store.ts';
 import type { PackedObjects } from '../pack/reading/packed-objects.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
@@ -15,6 +16,14 @@ export interface MirrorSnapshot {
   readonly held: RefsSnapshot;
   readonly store: ObjectStore & PackedObjects;
   release(): void;
+}
+
+/** True where a pack of class `branches` holds it: these come first, and an object goes by the first pack's number. */
+export function isInBranches({ manifest, store }: MirrorSnapshot, oid: Oid): boolean {
+  const branches = manifest.packs.filter((pack) => pack.class === 'branches').length;
+  const end = branches < store.packCount ? store.firstObject(branches) : store.objectCount;
+  const object = store.find(oid);
+  return object >= 0 && object < end;
 }
 
 /** Open packs that several snapshots share; closed when the last one has let go. Starts with one user. */

@@ -7,6 +7,7 @@
 import type { Oid } from '../bytes/oid.ts';
 import type { Storage } from '../storage/contract.ts';
 import { ingestPack } from './ingest/ingest-pack.ts';
+import { mergeAtRest } from './maintenance/merge-at-rest.ts';
 
 export interface IngestParams {
   readonly kind: 'ingest';
@@ -22,22 +23,34 @@ export interface IngestParams {
   readonly memoryBytes: number;
 }
 
-export type IngestResult =
-  | { readonly kind: 'empty' }
-  | {
-      readonly kind: 'written';
-      readonly packName: string;
-      /** SHA-1 of the pack as it is at rest (its trailer). */
-      readonly checksum: Oid;
-      readonly objects: number;
-      readonly packBytes: number;
-      /** Where bases appended to complete a thin pack begin, and how many; `packBytes - 20` and 0 where none. */
-      readonly tailOffset: number;
-      readonly tailObjects: number;
-    };
+/** Packs that are at rest become one by copying their entries. Takes no chunks. */
+export interface MergeParams {
+  readonly kind: 'merge';
+  readonly packFolder: string;
+  /** Name of the pack to write. */
+  readonly packName: string;
+  /** In manifest order. */
+  readonly sources: readonly { readonly name: string; readonly tailOffset: number }[];
+  /** False where no pack of the manifest stands before the sources. */
+  readonly keepsTail: boolean;
+}
 
-export type PackTask = IngestParams;
-export type PackTaskResult<T extends PackTask> = T extends IngestParams ? IngestResult : never;
+export interface WrittenPack {
+  readonly kind: 'written';
+  readonly packName: string;
+  /** SHA-1 of the pack as it is at rest (its trailer). */
+  readonly checksum: Oid;
+  readonly objects: number;
+  readonly packBytes: number;
+  /** Where bases appended to complete a thin pack begin, and how many; `packBytes - 20` and 0 where none. */
+  readonly tailOffset: number;
+  readonly tailObjects: number;
+}
+
+export type IngestResult = { readonly kind: 'empty' } | WrittenPack;
+
+export type PackTask = IngestParams | MergeParams;
+export type PackTaskResult<T extends PackTask> = T extends IngestParams ? IngestResult : WrittenPack;
 
 export interface PackThreads {
   /**
@@ -55,5 +68,7 @@ export async function runPackTask<T extends PackTask>(
   chunks: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<PackTaskResult<T>> {
-  return (await ingestPack(storage, task, chunks, signal)) as PackTaskResult<T>;
+  const result =
+    task.kind === 'merge' ? await mergeAtRest(storage, task, signal) : await ingestPack(storage, task, chunks, signal);
+  return result as PackTaskResult<T>;
 }

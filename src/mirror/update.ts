@@ -9,7 +9,8 @@ import { closure, reachesAll } from '../pack/walk/reachable.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import { failureOf } from '../upstream/failure.ts';
 import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
-import type { Stray } from './catalog/manifest.ts';
+import type { Publication } from './catalog/edits.ts';
+import type { PackClass, Stray } from './catalog/manifest.ts';
 import { countChunks } from './ingest/count-chunks.ts';
 import { takeIn } from './ingest/take-in.ts';
 import { missingOf } from './local-copy.ts';
@@ -17,6 +18,7 @@ import { heldOf } from './refs/held-refs.ts';
 import { advertisedOids, branchTips, sameRefs } from './refs/tips.ts';
 import type { Asker, MirrorContext } from './services.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
+import { isInBranches } from './snapshot.ts';
 
 /** Upstream needs few haves to find what is common: tips, newest questions first. */
 const MAX_HAVES = 256;
@@ -46,7 +48,9 @@ export async function runUpdate(
     const missing = missingOf(before, branchTips(update.refs));
     if (missing.length > 0) {
       const { asker, onBytes } = update;
-      await fetchInto(context, { before, wants: missing, asker, onBytes }, signal);
+      // Tips that came for another reason come once more with what is missing, so that branches need no other packs.
+      const wants = branchTips(update.refs).filter((oid) => !isInBranches(before, oid));
+      await fetchInto(context, { before, wants, class: 'branches', asker, onBytes }, signal);
     }
     const after = await copy.snapshot(signal);
     if (after === undefined) return 'absent';
@@ -84,7 +88,8 @@ export async function fetchWants(
     if (wants.length === 0) return;
     const confirmedAtMs = context.services.now();
     const strays = wants.map((oid) => ({ oid, confirmedAtMs }));
-    await fetchInto(context, { before, wants, asker: request.asker, strays, onBytes: request.onBytes }, signal);
+    const { asker, onBytes } = request;
+    await fetchInto(context, { before, wants, class: 'others', asker, strays, onBytes }, signal);
   } finally {
     before.release();
   }
@@ -95,6 +100,8 @@ async function fetchInto(
   request: {
     readonly before: MirrorSnapshot;
     readonly wants: readonly Oid[];
+    /** Of the pack to come. */
+    readonly class: PackClass;
     readonly asker: Asker;
     readonly strays?: readonly Stray[];
     readonly onBytes: (bytes: number) => void;
@@ -103,24 +110,28 @@ async function fetchInto(
 ): Promise<void> {
   const { copy, services, repository } = context;
   const { before, wants, asker, onBytes, strays = [] } = request;
-  const existing = before.manifest.packs.map((pack) => pack.name);
+  const leansOn = before.manifest.packs.filter((pack) => request.class === 'others' || pack.class === 'branches');
+  const existing = leansOn.map((pack) => pack.name);
+  const haves = havesOf(before).filter((oid) => request.class === 'others' || isInBranches(before, oid));
   const pack = await whileWorking(signal, async (own) => {
-    const answer = await fetchPack(services.upstream, repository, ownFetch(wants, havesOf(before)), {
+    const answer = await fetchPack(services.upstream, repository, ownFetch(wants, haves.slice(0, MAX_HAVES)), {
       credential: asker.credential,
       capabilities: asker.capabilities,
       signal: own,
       purpose: 'update',
     });
     if (answer.kind !== 'pack') throw failureOf(answer);
-    return takeIn(context, { chunks: countChunks(answer.chunks, onBytes), existing, tips: wants }, own);
+    const chunks = countChunks(answer.chunks, onBytes);
+    return takeIn(context, { chunks, existing, tips: wants, class: request.class }, own);
   });
   // Where the manifest that won lacks what the new pack leans on, whoever asked asks again.
-  await copy.publish({
+  const publication: Publication = {
     ...(pack === undefined ? {} : { pack }),
     builtOn: existing,
     strays: (current) => [...current, ...strays].slice(-MAX_STRAYS),
     visibility: asker.visibility,
-  });
+  };
+  await copy.publish(publication, signal);
 }
 
 function havesOf(snapshot: MirrorSnapshot): Oid[] {
@@ -129,10 +140,7 @@ function havesOf(snapshot: MirrorSnapshot): Oid[] {
   if (head.kind === 'symref' || head.kind === 'detached') haves.add(head.oid);
   const branches = refs.filter((ref) => ref.name.startsWith('refs/heads/'));
   const others = refs.filter((ref) => !ref.name.startsWith('refs/heads/'));
-  for (const ref of [...branches, ...others.toReversed()]) {
-    if (haves.size >= MAX_HAVES) break;
-    haves.add(ref.peeled ?? ref.oid);
-  }
+  for (const ref of [...branches, ...others.toReversed()]) haves.add(ref.peeled ?? ref.oid);
   return [...haves];
 }
 
@@ -156,11 +164,12 @@ async function noteStrays(
   const next = [...strays].map(([oid, confirmedAtMs]) => ({ oid, confirmedAtMs }));
   const unchanged = JSON.stringify(next) === JSON.stringify(manifest.strays);
   if (unchanged) return;
-  await context.copy.publish({
+  const publication: Publication = {
     builtOn: [],
     strays: () => next.slice(-MAX_STRAYS),
     visibility: manifest.visibility,
-  });
+  };
+  await context.copy.publish(publication, signal);
 }
 
 /** True where no commit that upstream's tips reach was here before: another repository has taken the name. */
@@ -176,12 +185,12 @@ async function isReplaced(
   if (heldTips.length === 0) return false;
   const reached = await reachesAll(after.store, { tips, targets: heldTips }, { signal });
   if (reached.size > 0) return false;
-  // Commits are what tells a repository: an empty file or a licence is in many. New packs come behind those that were
-  // here, and their objects get the higher numbers.
+  // Commits are what tells a repository: an empty file or a licence is in many.
   const objects = (await closure(after.store, tips, { signal })).toNumbers();
   for (const object of objects) {
+    if (before.store.find(after.store.oidOf(object)) < 0) continue;
     // oxlint-disable-next-line no-await-in-loop -- ends at the first one
-    if (object < before.store.objectCount && (await after.store.typeOf(object, signal)) === OBJ_COMMIT) return false;
+    if ((await after.store.typeOf(object, signal)) === OBJ_COMMIT) return false;
   }
   return true;
 }

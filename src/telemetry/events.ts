@@ -23,6 +23,7 @@ export type EventName =
   | 'publish'
   | 'mirror_damaged'
   | 'mirror_reset'
+  | 'packs_merged'
   // stored answers
   | 'answer_stored'
   | 'answer_failed'

@@ -16,7 +16,16 @@ export interface PackRecord {
   /** Where bases that completed a thin pack begin, and how many; end of the entries and 0 where none. */
   readonly tailOffset: number;
   readonly tailObjects: number;
+  readonly class: PackClass;
+  /** How many publications went into it. */
+  readonly pushes: number;
 }
+
+/**
+ * `branches`: these packs together hold all that HEAD, branches and tags reach, and need no other pack. `others`: what was
+ * fetched for other refs, or asked for by hash; it may refer to objects of all packs.
+ */
+export type PackClass = 'branches' | 'others';
 
 /**
  * A tip whose closure is here although no advertised ref reaches it any more, or never did (a pull request's
@@ -32,13 +41,15 @@ export interface Stray {
 export interface Garbage {
   readonly name: string;
   readonly sinceMs: number;
+  /** The pack that was made of it and holds all its objects: what was built on the one is built on the other. */
+  readonly heldBy?: string | undefined;
 }
 
 /** Who could read the repository, as far as anonymous requests told: a change between the first two empties the mirror. */
 export type Visibility = 'public' | 'private' | 'unknown';
 
 export interface Manifest {
-  /** In order: a thin pack's bases lie in packs before it. */
+  /** Those of class `branches` first, and within each class in order: a thin pack's bases lie in packs before it. */
   readonly packs: readonly PackRecord[];
   readonly strays: readonly Stray[];
   readonly garbage: readonly Garbage[];
@@ -60,10 +71,12 @@ const SCHEMA = v.object({
       checksum: oid,
       tailOffset: count,
       tailObjects: count,
+      class: v.optional(v.picklist(['branches', 'others']), 'branches'),
+      pushes: v.optional(count, 1),
     }),
   ),
   strays: v.array(v.object({ oid, confirmedAtMs: count })),
-  garbage: v.array(v.object({ name: packName, sinceMs: count })),
+  garbage: v.array(v.object({ name: packName, sinceMs: count, heldBy: v.optional(packName) })),
   visibility: v.picklist(['public', 'private', 'unknown']),
   updatedAtMs: count,
   nonce: v.string(),

@@ -1,10 +1,9 @@
 /** From the bytes of a pack to a record of it at rest, wherever the work is done. */
-import { bytesToHex } from '../../bytes/oid.ts';
 import type { Oid } from '../../bytes/oid.ts';
-import type { PackRecord } from '../catalog/manifest.ts';
+import type { PackClass, PackRecord } from '../catalog/manifest.ts';
 import type { MirrorContext } from '../services.ts';
-import { runPackTask } from '../tasks.ts';
 import type { IngestParams } from '../tasks.ts';
+import { newPackName, recordOf, runPackWork } from './pack-work.ts';
 
 /** The new pack, or `undefined` where it held no object. Nothing knows the pack until it is published. */
 export async function takeIn(
@@ -13,6 +12,7 @@ export async function takeIn(
     readonly chunks: AsyncIterable<Uint8Array>;
     readonly existing: readonly string[];
     readonly tips: readonly Oid[];
+    readonly class: PackClass;
   },
   signal: AbortSignal,
 ): Promise<PackRecord | undefined> {
@@ -20,16 +20,11 @@ export async function takeIn(
   const task: IngestParams = {
     kind: 'ingest',
     packFolder: copy.keys.packFolder,
-    packName: `pack-${bytesToHex(crypto.getRandomValues(new Uint8Array(20)))}`,
+    packName: newPackName(),
     existing: pack.existing,
     tips: pack.tips,
     memoryBytes: services.ingestBytes,
   };
-  const result =
-    services.threads === undefined
-      ? await runPackTask(services.storage, task, pack.chunks, signal)
-      : await services.threads.run(task, pack.chunks, signal);
-  if (result.kind === 'empty') return undefined;
-  const { packName: name, checksum, objects, packBytes, tailOffset, tailObjects } = result;
-  return { name, checksum, objects, packBytes, tailOffset, tailObjects };
+  const result = await runPackWork(services, task, pack.chunks, signal);
+  return result.kind === 'empty' ? undefined : recordOf(result, { class: pack.class, pushes: 1 });
 }

@@ -17,6 +17,7 @@ const NAMES_AT = HEAD_BYTES + FANOUT_BYTES;
 const CHECKSUMS_BYTES = 2 * OID_BYTES;
 const FAR = 0x80000000;
 const NEAR_OBJECTS = 12;
+const PIECE_BYTES = 64 * 1024;
 
 export interface PackIdx {
   readonly objects: number;
@@ -35,9 +36,15 @@ export interface PackIdx {
   readonly names: Uint8Array;
 }
 
-export interface IdxInput {
+export interface IdxInput extends Omit<IdxEntries, 'copyName'> {
   /** 20 bytes an entry, in any order. */
   readonly names: Uint8Array;
+}
+
+/** What an idx says of its entries, which have numbers in any order. */
+export interface IdxEntries {
+  /** Writes the 20 bytes of an entry's name at `at` of `target`. */
+  readonly copyName: (entry: number, target: Uint8Array, at: number) => void;
   readonly crcs: Uint32Array;
   /** Offsets in the pack, by entry. */
   readonly offsets: ArrayLike<number>;
@@ -143,49 +150,91 @@ export function parseIdx(file: Uint8Array, options: { readonly verifyChecksum?: 
 
 /** The idx file of a pack. */
 export function writeIdx(input: IdxInput): Uint8Array {
-  const { names, crcs, offsets, order } = input;
-  const objects = order.length;
+  const { names, order, offsets } = input;
   let far = 0;
-  for (let i = 0; i < objects; i++) {
+  for (let i = 0; i < order.length; i++) {
     if ((offsets[i] as number) >= FAR) far++;
   }
-  const crcsAt = NAMES_AT + objects * OID_BYTES;
-  const offsetsAt = crcsAt + objects * 4;
-  const farAt = offsetsAt + objects * 4;
-  const checksumsAt = farAt + far * 8;
-  const file = new Uint8Array(checksumsAt + CHECKSUMS_BYTES);
-  const view = new DataView(file.buffer);
+  const file = new Uint8Array(NAMES_AT + order.length * (OID_BYTES + 8) + far * 8 + CHECKSUMS_BYTES);
+  const copyName = (entry: number, target: Uint8Array, at: number): void => {
+    for (let i = 0, from = entry * OID_BYTES; i < OID_BYTES; i++) target[at + i] = names[from + i] as number;
+  };
+  let filled = 0;
+  for (const piece of idxPieces({ ...input, copyName })) {
+    file.set(piece, filled);
+    filled += piece.length;
+  }
+  return file;
+}
+
+/** The same file in pieces of at most 64 KiB, from names that lie wherever `copyName` takes them from. */
+export function* idxPieces(input: IdxEntries): Generator<Uint8Array, void, undefined> {
+  const { order } = input;
+  const sha1 = createSha1();
+  for (const piece of unsealedPieces(input)) {
+    sha1.update(piece);
+    yield piece;
+  }
+  sha1.update(input.packChecksum);
+  const end = new Uint8Array(CHECKSUMS_BYTES);
+  end.set(input.packChecksum);
+  end.set(sha1.digest(), OID_BYTES);
+  yield end;
+
+  function* unsealedPieces({ copyName, crcs, offsets }: IdxEntries): Generator<Uint8Array, void, undefined> {
+    yield headOf(input);
+    yield* columnPieces(order.length, OID_BYTES, (position, { bytes }, at) =>
+      copyName(order[position] as number, bytes, at),
+    );
+    yield* columnPieces(order.length, 4, (position, { view }, at) =>
+      view.setUint32(at, crcs[order[position] as number] as number),
+    );
+    const far: number[] = [];
+    yield* columnPieces(order.length, 4, (position, { view }, at) => {
+      const offset = offsets[order[position] as number] as number;
+      view.setUint32(at, offset < FAR ? offset : FAR + far.push(offset) - 1);
+    });
+    yield* columnPieces(far.length, 8, (number, { view }, at) => {
+      const offset = far[number] as number;
+      view.setUint32(at, Math.floor(offset / 0x100000000));
+      view.setUint32(at + 4, offset % 0x100000000);
+    });
+  }
+}
+
+/** Magic, version and fanout. */
+function headOf({ order, copyName }: IdxEntries): Uint8Array {
+  const counts = new Uint32Array(256);
+  const name = new Uint8Array(OID_BYTES);
+  for (let position = 0; position < order.length; position++) {
+    copyName(order[position] as number, name, 0);
+    (counts[name[0] as number] as number) += 1;
+  }
+  const head = new Uint8Array(NAMES_AT);
+  const view = new DataView(head.buffer);
   view.setUint32(0, MAGIC);
   view.setUint32(4, VERSION);
-  const counts = new Uint32Array(256);
-  let farNext = 0;
-  for (let position = 0; position < objects; position++) {
-    const entry = order[position] as number;
-    const from = entry * OID_BYTES;
-    const to = NAMES_AT + position * OID_BYTES;
-    for (let i = 0; i < OID_BYTES; i++) file[to + i] = names[from + i] as number;
-    (counts[names[from] as number] as number) += 1;
-    view.setUint32(crcsAt + position * 4, crcs[entry] as number);
-    const offset = offsets[entry] as number;
-    if (offset < FAR) {
-      view.setUint32(offsetsAt + position * 4, offset);
-    } else {
-      view.setUint32(offsetsAt + position * 4, FAR + farNext);
-      view.setUint32(farAt + farNext * 8, Math.floor(offset / 0x100000000));
-      view.setUint32(farAt + farNext * 8 + 4, offset % 0x100000000);
-      farNext++;
-    }
-  }
   let total = 0;
   for (let byte = 0; byte < 256; byte++) {
     total += counts[byte] as number;
     view.setUint32(HEAD_BYTES + 4 * byte, total);
   }
-  file.set(input.packChecksum, checksumsAt);
-  const sha1 = createSha1();
-  sha1.update(file.subarray(0, checksumsAt + OID_BYTES));
-  file.set(sha1.digest(), checksumsAt + OID_BYTES);
-  return file;
+  return head;
+}
+
+function* columnPieces(
+  rows: number,
+  width: number,
+  write: (row: number, piece: { readonly bytes: Uint8Array; readonly view: DataView }, at: number) => void,
+): Generator<Uint8Array, void, undefined> {
+  const most = Math.floor(PIECE_BYTES / width);
+  for (let first = 0; first < rows; first += most) {
+    const last = Math.min(rows, first + most);
+    const bytes = new Uint8Array((last - first) * width);
+    const piece = { bytes, view: new DataView(bytes.buffer) };
+    for (let row = first; row < last; row++) write(row, piece, (row - first) * width);
+    yield bytes;
+  }
 }
 
 function malformedIdx(what: string): HotpackError {

@@ -21,7 +21,10 @@ export interface PackWindow extends ByteRange {
   readonly last: number;
 }
 
-export function* planWindows(store: PackedObjects, ordered: Uint32Array): Generator<PackWindow, void, undefined> {
+export function* planWindows(
+  store: Pick<PackedObjects, 'offsetOf' | 'entryEnd'>,
+  ordered: Uint32Array,
+): Generator<PackWindow, void, undefined> {
   let first = 0;
   while (first < ordered.length) {
     const from = store.offsetOf(ordered[first] as number);

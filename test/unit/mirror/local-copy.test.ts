@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
+import type { Publication } from '../../../src/mirror/catalog/edits.ts';
 import { Catalog } from '../../../src/mirror/catalog/catalog.ts';
 import { emptyManifest, parseManifest, writeManifest } from '../../../src/mirror/catalog/manifest.ts';
 import type { PackRecord } from '../../../src/mirror/catalog/manifest.ts';
@@ -47,17 +48,24 @@ async function packAtRest(
   );
   if (result.kind === 'empty') throw new Error('an empty pack');
   const { kind: _, packName, ...rest } = result;
-  return { name: packName, ...rest };
+  return { name: packName, ...rest, class: 'branches', pushes: 1 };
 }
 
 function copyOver(storage: Storage, clock = { nowMs: 1000 }) {
   const damages: unknown[] = [];
-  const options = { storage, repositoryKey: KEY, cacheBytes: 1 << 20, now: () => clock.nowMs };
-  return { copy: new LocalCopy({ ...options, onDamage: (error) => damages.push(error) }), clock, damages };
+  const options = { storage, repositoryKey: KEY, cacheBytes: 1 << 20, now: () => clock.nowMs, onStored() {} };
+  const makeRoom = (): never => {
+    throw new Error('there is room');
+  };
+  return { copy: new LocalCopy({ ...options, makeRoom, onDamage: (error) => damages.push(error) }), clock, damages };
 }
 
-const publication = (pack: PackRecord, builtOn: readonly string[] = []) =>
-  ({ pack, builtOn, strays: (current) => current, visibility: 'public' }) as Parameters<LocalCopy['publish']>[0];
+const publication = (pack: PackRecord, builtOn: readonly string[] = []): Publication => ({
+  pack,
+  builtOn,
+  strays: (current) => current,
+  visibility: 'public',
+});
 
 async function namesOpen(copy: LocalCopy): Promise<string[] | undefined> {
   const snapshot = await copy.snapshot();
@@ -111,11 +119,15 @@ describe('publishing', () => {
   test('two at once both come in, and who reads meanwhile keeps what he had', async () => {
     const storage = createMemoryStorage();
     const { copy } = copyOver(storage);
-    await copy.publish(publication(await packAtRest(storage, 'a', `${tip}~2\n`)));
+    await copy.publish(publication(await packAtRest(storage, 'a', `${tip}~2\n`)), never);
     const before = await copy.snapshot();
     const b = await packAtRest(storage, 'b', `${tip}~1\n^${tip}~2\n`, [`pack-${'a'.repeat(40)}`]);
     const c = await packAtRest(storage, 'c', `${tip}\n^${tip}~2\n`, [`pack-${'a'.repeat(40)}`]);
-    await Promise.all([copy.publish(publication(b)), copy.publish(publication(c)), copy.writeHeld(refsOf(folder))]);
+    await Promise.all([
+      copy.publish(publication(b), never),
+      copy.publish(publication(c), never),
+      copy.writeHeld(refsOf(folder)),
+    ]);
     expect(await namesOpen(copy)).toEqual(['a', 'b', 'c']);
     expect(before?.store.find(tip)).toBe(-1);
     const object = before!.store.find(revision(folder, `${tip}~2`));
@@ -127,11 +139,11 @@ describe('publishing', () => {
     const storage = createMemoryStorage();
     const { copy } = copyOver(storage);
     const other = copyOver(storage).copy;
-    await copy.publish(publication(await packAtRest(storage, 'a', `${tip}~1\n`)));
+    await copy.publish(publication(await packAtRest(storage, 'a', `${tip}~1\n`)), never);
     const a = `pack-${'a'.repeat(40)}`;
     const b = await packAtRest(storage, 'b', `${tip}\n^${tip}~1\n`, [a]);
     await other.reset('public');
-    expect(await copy.publish(publication(b, [a]))).toBe('stale');
+    expect(await copy.publish(publication(b, [a]), never)).toBe('stale');
     expect((await keysOf(storage)).filter((key) => key.includes('bbbb'))).toEqual([]);
     // And what is open here is looked at anew.
     expect(await namesOpen(copy)).toBeUndefined();
@@ -139,7 +151,7 @@ describe('publishing', () => {
 
   test('an opening that fails is tried again', async () => {
     const storage = createMemoryStorage();
-    await copyOver(storage).copy.publish(publication(await packAtRest(storage, 'a', `${tip}\n`)));
+    await copyOver(storage).copy.publish(publication(await packAtRest(storage, 'a', `${tip}\n`)), never);
     const { copy } = copyOver(storage);
     const down = vi.spyOn(storage, 'open').mockRejectedValueOnce(new Error('down'));
     await expect(copy.snapshot()).rejects.toThrow('down');
@@ -150,14 +162,14 @@ describe('publishing', () => {
   test('who changes and closes at random never leaves closed packs behind', async () => {
     const storage = createMemoryStorage();
     const { copy } = copyOver(storage);
-    await copy.publish(publication(await packAtRest(storage, 'a', `${tip}~1\n`)));
+    await copy.publish(publication(await packAtRest(storage, 'a', `${tip}~1\n`)), never);
     const held = refsOf(folder);
     for (let n = 0; n < 30; n++) {
       const work = [
         copy.noteVisibility('public'),
         copy.writeHeld(held),
         n % 3 === 0 ? copy.close() : copy.collectGarbage(),
-        copy.publish({ builtOn: [], strays: () => [{ oid: tip, confirmedAtMs: n }], visibility: 'public' }),
+        copy.publish({ builtOn: [], strays: () => [{ oid: tip, confirmedAtMs: n }], visibility: 'public' }, never),
         namesOpen(copy),
       ];
       await Promise.all(work);
@@ -170,7 +182,7 @@ describe('damage and reset', () => {
   test.each(['pack', 'idx'] as const)('a mirror whose %s is gone is emptied, and said so once', async (kind) => {
     const storage = createMemoryStorage();
     const first = copyOver(storage).copy;
-    await first.publish(publication(await packAtRest(storage, 'a', `${tip}\n`)));
+    await first.publish(publication(await packAtRest(storage, 'a', `${tip}\n`)), never);
     await first.writeHeld(refsOf(folder));
     await storage.delete([packKeys(first.keys.packFolder, `pack-${'a'.repeat(40)}`)[kind]]);
     const { copy, damages } = copyOver(storage);
@@ -182,7 +194,7 @@ describe('damage and reset', () => {
   test('an idx that is another file is damage', async () => {
     const storage = createMemoryStorage();
     const first = copyOver(storage).copy;
-    await first.publish(publication(await packAtRest(storage, 'a', `${tip}\n`)));
+    await first.publish(publication(await packAtRest(storage, 'a', `${tip}\n`)), never);
     await storage.put(packKeys(first.keys.packFolder, `pack-${'a'.repeat(40)}`).idx, new Uint8Array(2000));
     const { copy, damages } = copyOver(storage);
     expect(await copy.snapshot()).toBeUndefined();
@@ -197,7 +209,7 @@ describe('damage and reset', () => {
       const storage = createMemoryStorage();
       const { copy } = copyOver(storage);
       const pack = await packAtRest(storage, 'a', `${tip}\n`);
-      await copy.publish({ ...publication(pack), visibility: 'unknown' });
+      await copy.publish({ ...publication(pack), visibility: 'unknown' }, never);
       expect(await copy.noteVisibility(before)).toBe('same');
       if (!isOpen) await copy.close();
       expect(await copy.noteVisibility(after)).toBe(isOpen ? 'reset' : 'same');
@@ -209,7 +221,7 @@ describe('damage and reset', () => {
   test('files of what was let go stay for a day and are then removed', async () => {
     const storage = createMemoryStorage();
     const { copy, clock } = copyOver(storage);
-    await copy.publish(publication(await packAtRest(storage, 'a', `${tip}\n`)));
+    await copy.publish(publication(await packAtRest(storage, 'a', `${tip}\n`)), never);
     const reader = await copy.snapshot();
     await copy.reset('public');
     const packs = async () => (await keysOf(storage)).filter((key) => key.includes('/pack-')).length;
@@ -233,10 +245,10 @@ test('git takes the mirror for a repository after every step', async () => {
   const mirror = join(root, 'mirrors', KEY);
   const fsck = (): string => gitSync(['fsck', '--full', '--strict'], { cwd: mirror });
   const a = `pack-${'a'.repeat(40)}`;
-  await copy.publish(publication(await packAtRest(storage, 'a', `${tip}~1\n`)));
+  await copy.publish(publication(await packAtRest(storage, 'a', `${tip}~1\n`)), never);
   fsck();
   const all = gitSync(['for-each-ref', '--format=%(objectname)'], { cwd: folder });
-  await copy.publish(publication(await packAtRest(storage, 'b', `${all}^${tip}~1\n`, [a]), [a]));
+  await copy.publish(publication(await packAtRest(storage, 'b', `${all}^${tip}~1\n`, [a]), [a]), never);
   fsck();
   await copy.writeHeld(refsOf(folder));
   fsck();
@@ -249,7 +261,7 @@ test('git takes the mirror for a repository after every step', async () => {
   await copy.reset('public');
   fsck();
   expect(shown(mirror)).toBe('');
-  await copy.publish(publication(await packAtRest(storage, 'c', all)));
+  await copy.publish(publication(await packAtRest(storage, 'c', all)), never);
   await copy.writeHeld(refsOf(folder));
   clock.nowMs += 86_400_000;
   await copy.collectGarbage();
