@@ -152,10 +152,10 @@ export class LocalCopy {
   writeHeld(held: RefsSnapshot): Promise<void> {
     return this.#inTurn(async () => {
       const { storage } = this.#options;
-      await storage.put(this.keys.packedRefs, writePackedRefs(held.refs));
-      await storage.put(this.keys.head, writeHead(held.head));
       const opened = await this.#opened;
       if (opened !== undefined) opened.held = held;
+      await storage.put(this.keys.packedRefs, writePackedRefs(held.refs));
+      await storage.put(this.keys.head, writeHead(held.head));
     });
   }
 
