@@ -9,6 +9,9 @@ import { warm } from './cli/warm.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
+/** citty colours its errors wherever they go. */
+// oxlint-disable-next-line no-control-regex -- that is what colours are made of
+const COLOURS = /\u001b\[\d+m/g;
 
 const serve = defineCommand({
   meta: { name: 'serve', description: 'Serve Git repositories; settings come from the environment.' },
@@ -32,7 +35,8 @@ try {
   const { name, message } = error as Error;
   // citty's own: no such command, an argument is missing.
   const isUsage = error instanceof UsageError || name === 'CLIError';
-  process.stderr.write(`hotpack: ${message}${isUsage ? '; --help says more' : causeOf(error as Error)}\n`);
+  const words = message.replace(COLOURS, '').replace(/\.$/, '');
+  process.stderr.write(`hotpack: ${words}${isUsage ? '; --help says more' : causeOf(error as Error)}\n`);
   process.exitCode = isUsage ? EXIT_USAGE : EXIT_FAILED;
 }
 

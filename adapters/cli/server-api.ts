@@ -3,7 +3,20 @@ import { UsageError } from './usage-error.ts';
 
 const DEFAULT_SERVER = 'http://127.0.0.1:8080';
 
-/** `path` with its query, from `HOTPACK_SERVER` with `HOTPACK_ADMIN_TOKEN`. Throws with the server's own words where it refuses. */
+/** The server answered, and did not do it. */
+export class ServerRefusal extends Error {
+  readonly status: number;
+  /** The server's own words. */
+  readonly reason: string;
+
+  constructor(server: string, status: number, reason: string) {
+    super(`${server} answered ${status}: ${reason}`);
+    this.status = status;
+    this.reason = reason;
+  }
+}
+
+/** `path` with its query, from `HOTPACK_SERVER` with `HOTPACK_ADMIN_TOKEN`. Throws `ServerRefusal` where it refuses. */
 export async function askServer(path: string): Promise<unknown> {
   return (await requestServer(path, 'GET')).json().catch(() => undefined);
 }
@@ -22,7 +35,7 @@ export async function requestServer(path: string, method: 'GET' | 'POST'): Promi
   }
   if (!answer.ok) {
     const body: unknown = await answer.json().catch(() => undefined);
-    throw new Error(`${server} answered ${answer.status}: ${messageOf(body)}`);
+    throw new ServerRefusal(server, answer.status, messageOf(body));
   }
   return answer;
 }

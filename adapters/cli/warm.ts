@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import { defineCommand, type CommandDef } from 'citty';
 import type { WarmedRepository } from '../../src/warm/contract.ts';
-import { requestServer } from './server-api.ts';
+import { requestServer, ServerRefusal } from './server-api.ts';
 import { UsageError } from './usage-error.ts';
 
 const args = {
@@ -26,15 +26,32 @@ export const warm: CommandDef<typeof args> = defineCommand({
     const names = given._.map(nameOfUrl);
     let failed = 0;
     for (const name of names) {
-      const result = await warmOne(name);
-      const { repo, path, status, ms, error } = result;
-      const why = error === undefined ? '' : `: ${error}`;
-      process.stdout.write(given.json ? `${JSON.stringify(result)}\n` : `${repo}  ${path} ${status} ${ms} ms${why}\n`);
-      if (status !== 'ok' && status !== 'skipped') failed++;
+      const result = await warmOne(name).catch(refusalOf(name));
+      process.stdout.write(`${given.json ? JSON.stringify(result) : lineOf(result)}\n`);
+      if (result.status !== 'ok' && result.status !== 'skipped') failed++;
     }
     if (failed > 0) throw new Error(`${failed} of ${names.length} could not be warmed`);
   },
 });
+
+/** What the server knows nothing of, and does not touch. */
+type Refused = Pick<WarmedRepository, 'repo' | 'status' | 'error'>;
+
+/** Keeps the next one from being warmed only where it would be refused too. */
+function refusalOf(repo: string): (error: unknown) => Refused {
+  return (error) => {
+    if (error instanceof ServerRefusal && [400, 404].includes(error.status)) {
+      return { repo, status: 'error', error: error.reason };
+    }
+    throw error;
+  };
+}
+
+function lineOf(result: WarmedRepository | Refused): string {
+  const { repo, status, error } = result;
+  const how = 'path' in result ? `${result.path} ${status} ${result.ms} ms` : status;
+  return `${repo}  ${how}${error === undefined ? '' : `: ${error}`}`;
+}
 
 /** `<upstream>/<path>`, as it stands in URLs. */
 export function nameOfUrl(text: string): string {
@@ -59,7 +76,7 @@ async function warmOne(name: string): Promise<WarmedRepository> {
     }
     if (isTerminal) {
       const word = line.waiting === true ? 'waits for another instance' : (line.path ?? '');
-      const done = line.bytes === undefined ? word : `${Math.floor(line.bytes / 2 ** 20)} MiB`;
+      const done = line.bytes === undefined ? word : `${(line.bytes / 2 ** 20).toFixed(1)} MiB`;
       process.stderr.write(`\r\u001b[K${name}  ${done}`);
     }
   }

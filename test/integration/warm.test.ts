@@ -213,7 +213,13 @@ test('`hotpack warm` fills and updates what it is told, and says what became of 
   const none = await runCommand(['warm', 'up/none'], env);
   expect(none).toMatchObject({ code: 1 });
   expect(none.text).toMatch(/clone gone/);
+  const mixed = await runCommand(['warm', 'elsewhere/x', 'up/b'], env);
+  expect(mixed.code).toBe(1);
+  expect(mixed.text).toMatch(/^elsewhere\/x {2}error: no upstream elsewhere is configured\nup\/b {2}fetch ok \d+ ms\n/);
+  const unauthorized = await runCommand(['warm', 'up/a', 'up/b'], { HOTPACK_SERVER: hotpack.url });
+  expect(unauthorized).toMatchObject({ code: 1, text: expect.stringMatching(/^hotpack: .* answered 401: [^\n]*\n$/) });
   expect((await runCommand(['warm'], env)).code).toBe(2);
+  expect(await runCommand(['wam'], env)).toEqual({ code: 2, text: 'hotpack: Unknown command wam; --help says more\n' });
   const api = `${hotpack.url}/api/v1/repos/up/a/-/warm`;
   const headers = { authorization: 'Bearer the-admin-token' };
   expect((await fetch(api, { method: 'POST' })).status).toBe(401);

@@ -5,7 +5,7 @@ import type { ApiAnswer } from './api.ts';
 
 const PATH = /^\/api\/v1\/repos\/(.+)\/-\/warm$/;
 /** Received bytes are told this far apart. */
-const PROGRESS_BYTES = 1024 * 1024;
+const PROGRESS_BYTES = 256 * 1024;
 
 export type WarmPath =
   | { readonly kind: 'other' }
