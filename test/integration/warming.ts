@@ -95,8 +95,8 @@ export async function askApi<T>(hotpack: Hotpack, path: string): Promise<T> {
 }
 
 /** What became of the pass when as many have ended. */
-export async function endOfPass(hotpack: Hotpack, passes = 1): Promise<Pass> {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
+export async function endOfPass(hotpack: Hotpack, passes = 1, timeoutMs = 30_000): Promise<Pass> {
+  for (const deadline = Date.now() + timeoutMs; Date.now() < deadline;) {
     if (hotpack.log.filter((line) => line.event === 'prewarm.end').length >= passes) {
       return askApi<Pass>(hotpack, 'prewarm');
     }
