@@ -35,6 +35,8 @@ const MAX_REFS = 100_000;
 const BEHIND_ANSWER: TaskLimits = { timeoutMs: 25_000, maxBytes: 32 * 1024 * 1024 };
 /** A consumer of a queue has 15 minutes. */
 const IN_QUEUE_MS = 14 * 60_000;
+/** Fetching and indexing a larger pack are two events of a queue: each event has so many requests to the store. */
+const STAGED_BYTES = 48 * 1024 * 1024;
 const HISTOGRAM_TIMEOUT_MS = 15_000;
 const DAY_MS = 86_400_000;
 
@@ -64,6 +66,7 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
     ingestBytes: Math.floor(config.memoryBytes * INGEST_SHARE),
     cacheBytes: Math.floor(config.memoryBytes * CACHE_SHARE),
     refCheckIntervalMs: config.refCheckIntervalMs,
+    staging: { endsAfterBytes: queue === undefined ? Number.POSITIVE_INFINITY : STAGED_BYTES },
     tables: new PackTables({ maxBytes: Math.floor(config.memoryBytes * TABLES_SHARE), now }),
   };
   const mirrors = new RequestMirrors(services, { maxRefs: MAX_REFS, handOver });
@@ -200,7 +203,10 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
           logger.warn('job_failed', { kind: 'queue', error: 'a message that is no task' });
           return 'done';
         }
-        return perform(task, { timeoutMs: IN_QUEUE_MS });
+        const outcome = await perform(task, { timeoutMs: IN_QUEUE_MS });
+        if (outcome !== 'more') return outcome;
+        await queue?.send(writeMirrorTask(task));
+        return 'done';
       },
     },
   };

@@ -9,7 +9,8 @@ import { whileWorking } from '../bytes/abort.ts';
 import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
 import { failureOf } from '../upstream/failure.ts';
 import type { Publication } from './catalog/edits.ts';
-import type { Stray } from './catalog/manifest.ts';
+import type { PackRecord, Stray } from './catalog/manifest.ts';
+import { findStaged, forgetStaged, indexStaged, stagePack } from './edge/staged-pack.ts';
 import { countChunks } from './ingest/count-chunks.ts';
 import { takeIn } from './ingest/take-in.ts';
 import { heldOf } from './refs/held-refs.ts';
@@ -35,13 +36,22 @@ export interface FillRequest {
   readonly onBytes?: (bytes: number) => void;
 }
 
-/** Rejects with what went wrong; then nothing is left behind. `empty`: upstream has no objects. */
-export async function runFill(
+/** `empty`: upstream has no objects. `staged`: the bytes are here, and the next fill goes on from them. */
+export type FillOutcome = 'filled' | 'empty' | 'staged';
+
+/** Rejects with what went wrong; then nothing is left behind, but for what was staged. */
+export async function runFill(context: MirrorContext, request: FillRequest, signal: AbortSignal): Promise<FillOutcome> {
+  return context.services.staging === undefined
+    ? fillAtOnce(context, request, signal)
+    : fillByStages(context, request, signal);
+}
+
+async function fillAtOnce(
   context: MirrorContext,
   request: FillRequest,
   signal: AbortSignal,
 ): Promise<'filled' | 'empty'> {
-  const { copy, services } = context;
+  const { services } = context;
   const tips = branchTips(request.refs);
   if (tips.length === 0) return 'empty';
   const shown = new Set(tips);
@@ -53,7 +63,40 @@ export async function runFill(
     const chunks = countChunks(await packChunks(context, request, tips, own), request.onBytes);
     return takeIn(context, { chunks, existing: [], tips, class: 'branches' }, own);
   });
+  return pack === undefined ? 'empty' : publishFirst(context, { pack, refs: request.refs, strays, request }, signal);
+}
+
+async function fillByStages(context: MirrorContext, request: FillRequest, signal: AbortSignal): Promise<FillOutcome> {
+  const { endsAfterBytes = 0 } = context.services.staging ?? {};
+  let staged = await findStaged(context, signal);
+  if (staged === undefined) {
+    const tips = branchTips(request.refs);
+    if (tips.length === 0) return 'empty';
+    const fresh = await whileWorking(signal, async (own) => {
+      const chunks = countChunks(await packChunks(context, request, tips, own), request.onBytes);
+      return stagePack(context, { refs: request.refs, chunks }, own);
+    });
+    if (fresh.packBytes > endsAfterBytes) return 'staged';
+    staged = fresh;
+  }
+  const pack = await indexStaged(context, staged, signal);
   if (pack === undefined) return 'empty';
+  const outcome = await publishFirst(context, { pack, refs: staged.refs, strays: [], request }, signal);
+  await forgetStaged(context);
+  return outcome;
+}
+
+async function publishFirst(
+  { copy }: MirrorContext,
+  first: {
+    readonly pack: PackRecord;
+    readonly refs: RefsSnapshot;
+    readonly strays: readonly Stray[];
+    readonly request: FillRequest;
+  },
+  signal: AbortSignal,
+): Promise<'filled'> {
+  const { pack, refs, strays, request } = first;
   const publication: Publication = {
     pack,
     builtOn: [],
@@ -67,7 +110,7 @@ export async function runFill(
   const snapshot = await copy.snapshot(signal);
   if (snapshot === undefined) throw new HotpackError('storage_unavailable', 'the mirror is gone right after its fill');
   try {
-    await copy.writeHeld(heldOf(request.refs, (oid) => snapshot.store.find(oid) >= 0));
+    await copy.writeHeld(heldOf(refs, (oid) => snapshot.store.find(oid) >= 0));
   } finally {
     snapshot.release();
   }

@@ -7,6 +7,8 @@ export interface MirrorKeys {
   readonly root: string;
   readonly manifest: string;
   readonly advertised: string;
+  /** What a first fill by stages has come to. */
+  readonly incoming: string;
   readonly head: string;
   readonly config: string;
   readonly packedRefs: string;
@@ -22,6 +24,7 @@ export function mirrorKeys(repositoryKey: string): MirrorKeys {
     root,
     manifest: `${root}/hotpack/manifest`,
     advertised: `${root}/hotpack/advertised`,
+    incoming: `${root}/hotpack/incoming`,
     head: `${root}/HEAD`,
     config: `${root}/config`,
     packedRefs: `${root}/packed-refs`,

@@ -11,7 +11,7 @@ import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import type { StorageWriter } from '../storage/contract.ts';
 import { failureOf } from '../upstream/failure.ts';
 import type { Repository } from '../upstream/repository.ts';
-import type { FillRequest } from './fill.ts';
+import type { FillOutcome, FillRequest } from './fill.ts';
 import { runFill } from './fill.ts';
 import { LocalCopy, missingOf } from './local-copy.ts';
 import { Consolidation } from './maintenance/consolidation.ts';
@@ -33,10 +33,9 @@ import { Wants } from './wants.ts';
 /** Background publications of one repository are at least this far apart (DESIGN 4); nobody waits for those. */
 const PUBLISH_INTERVAL_MS = 1_000;
 
-/** `fetched`: what upstream shows was not all here. `cloned`: nothing was. `empty`: upstream has no objects. */
-export type WarmOutcome = 'unchanged' | 'fetched' | 'cloned' | 'empty';
-
-type FillOutcome = 'filled' | 'empty';
+/** `fetched`: what upstream shows was not all here. `cloned`: nothing was. `empty`: upstream has no objects.
+ * `staged`: a part of the first fill is done, and the next call goes on from there. */
+export type WarmOutcome = 'unchanged' | 'fetched' | 'cloned' | 'empty' | 'staged';
 
 export class Mirror {
   readonly repository: Repository;
@@ -196,7 +195,7 @@ export class Mirror {
     const request: FillRequest = { refs: answer.check.refs, asker };
     const filling = this.#filling ?? this.#fill(request, 'background', watching);
     const filled = valueOf(await raceSignal(filling, signal), signal);
-    return filled === 'empty' ? 'empty' : 'cloned';
+    return filled === 'filled' ? 'cloned' : filled;
   }
 
   /** Gets objects that a client wants and that are not here, by hash. */

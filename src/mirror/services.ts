@@ -29,6 +29,11 @@ export interface MirrorServices {
   readonly refCheckIntervalMs: number;
   /** Told where packs came or went. */
   readonly onStored?: () => void;
+  /**
+   * Where an event may end at any moment: packs of first fills are taken in by stages (edge/staged-pack.ts). A fill that has
+   * staged more than `endsAfterBytes` ends there, so that another event indexes with requests of its own.
+   */
+  readonly staging?: { readonly endsAfterBytes: number };
   /** Where each request opens mirrors for itself. */
   readonly tables?: PackTables;
   /** Keeps the runtime alive for work that outlives an answer. Absent: it lives on by itself. Takes what never rejects. */

@@ -17,6 +17,7 @@ export type EventName =
   | 'upstream_throttled'
   // mirrors
   | 'fill_started'
+  | 'fill_staged'
   | 'fill_ended'
   | 'fill_failed'
   | 'ingest_failed'

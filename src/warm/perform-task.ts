@@ -8,10 +8,10 @@ import type { MirrorTask } from '../mirror/edge/mirror-task.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { noteGone, type GoneDeps } from './pass.ts';
-import { warmRepository, type Attempt, type WarmingDeps } from './warm-repository.ts';
+import { warmRepository, type Attempt, type Staged, type WarmingDeps } from './warm-repository.ts';
 
-/** `again`: it is to be tried once more, later. */
-export type TaskOutcome = 'done' | 'again';
+/** `again`: it is to be tried once more, later. `more`: a part is done, and the rest is for another event, now. */
+export type TaskOutcome = 'done' | 'again' | 'more';
 
 export interface TaskDeps extends WarmingDeps, GoneDeps {
   readonly logger: Logger;
@@ -37,7 +37,7 @@ export async function performTask(deps: TaskDeps, task: MirrorTask, limits: Task
     operation: 'a task of the queue',
   });
   const { signal } = deadline;
-  let attempt: Attempt;
+  let attempt: Attempt | Staged;
   try {
     const wasHere = await deps.mirrorOf(repository).isHere(signal);
     attempt = await warmRepository(
@@ -65,6 +65,10 @@ export async function performTask(deps: TaskDeps, task: MirrorTask, limits: Task
     deadline.dispose();
   }
   if (attempt.kind === 'held') return 'again';
+  if (attempt.kind === 'staged') {
+    logger.info('fill_staged', { repo: repository.name });
+    return 'more';
+  }
   const { result } = attempt;
   const { repo, path, status, ms, error } = result;
   metrics.prewarmRepoSeconds.observe({ path, status }, ms / 1000);

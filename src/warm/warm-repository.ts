@@ -6,7 +6,7 @@ import { createDeadline } from '../bytes/abort.ts';
 import { HotpackError, isHotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
 import type { Claims } from '../jobs/claims.ts';
-import type { Mirror } from '../mirror/mirror.ts';
+import type { Mirror, WarmOutcome } from '../mirror/mirror.ts';
 import type { Asker } from '../mirror/services.ts';
 import type { Upstream } from '../upstream/contract.ts';
 import { failureOf } from '../upstream/failure.ts';
@@ -43,8 +43,15 @@ export type Attempt =
   /** Another instance is at it, and it was not to be waited for. */
   | { readonly kind: 'held' };
 
+/** A part of the first fill is done; the next attempt goes on from there. */
+export type Staged = { readonly kind: 'staged' };
+
 /** Never rejects, but for `aborted` when the signal fires. */
-export async function warmRepository(deps: WarmingDeps, warming: Warming, signal: AbortSignal): Promise<Attempt> {
+export async function warmRepository(
+  deps: WarmingDeps,
+  warming: Warming,
+  signal: AbortSignal,
+): Promise<Attempt | Staged> {
   const { now, claims } = deps;
   const { repository, notDoneSinceMs, wasHere, waits, onProgress } = warming;
   const startedAtMs = now();
@@ -66,7 +73,7 @@ export async function warmRepository(deps: WarmingDeps, warming: Warming, signal
       const isHere = await deps.mirrorOf(repository).isHere(signal);
       path = !isHere ? 'clone' : wasHere ? 'fetch' : 'restore';
       onProgress?.({ kind: 'started', path });
-      await bringUp(deps, warming, { isHere, signal });
+      if ((await bringUp(deps, warming, { isHere, signal })) === 'staged') return { kind: 'staged' };
       doneAtMs = now();
       return ended('ok');
     } finally {
@@ -88,7 +95,7 @@ async function bringUp(
   deps: WarmingDeps,
   { repository, onProgress, wants = [] }: Warming,
   { isHere, signal }: { readonly isHere: boolean; readonly signal: AbortSignal },
-): Promise<void> {
+): Promise<WarmOutcome> {
   const deadline = createDeadline({
     parents: [signal],
     timeoutMs: isHere ? deps.fetchTimeoutMs : deps.cloneTimeoutMs,
@@ -109,8 +116,10 @@ async function bringUp(
     };
     const mirror = deps.mirrorOf(repository);
     const onBytes = (bytes: number): void => onProgress?.({ kind: 'received', bytes });
-    await mirror.warm(asker, deadline.signal, onBytes);
+    const outcome = await mirror.warm(asker, deadline.signal, onBytes);
+    if (outcome === 'staged') return outcome;
     if (wants.length > 0) await mirror.fetchWants(wants, asker, { signal: deadline.signal, onProgress: onBytes });
+    return outcome;
   } finally {
     deadline.dispose();
   }

@@ -55,7 +55,9 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
   };
 
   async function warmOnce(warming: Warming): Promise<Attempt> {
-    const attempt = await warmRepository(deps, warming, ending.signal);
+    let attempt = await warmRepository(deps, warming, ending.signal);
+    // oxlint-disable-next-line no-await-in-loop -- part after part
+    while (attempt.kind === 'staged') attempt = await warmRepository(deps, warming, ending.signal);
     if (attempt.kind === 'held') return attempt;
     const { repo, path, status, ms, error } = attempt.result;
     metrics.prewarmRepoSeconds.observe({ path, status }, ms / 1000);

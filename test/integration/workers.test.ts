@@ -4,11 +4,11 @@ import { afterEach, expect, test } from 'vitest';
 import { importClones } from '../../src/popularity/histogram/transfer.ts';
 import { dayOf } from '../../src/popularity/histogram/day.ts';
 import { openCloudflareKv, type CloudflareKvNamespace } from '../../src/storage/drivers/cloudflare-kv.ts';
-import { assertSound, readClone } from '../support/clones.ts';
+import { assertSound, readClone, type CloneState } from '../support/clones.ts';
 import { git, temporaryFolder } from '../support/git.ts';
-import { datedRepository, richRepository } from '../support/repositories.ts';
+import { datedRepository, revision, richRepository } from '../support/repositories.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
-import { fetchRaw, outcomeOf, tipsOf } from './house.ts';
+import { fetchRaw, outcomeOf, refsThrough, tipsOf } from './house.ts';
 import { startWorkerd, type Workerd, type WorkerdOptions } from '../support/workerd.ts';
 
 let upstream: Upstream;
@@ -34,9 +34,15 @@ async function clone(url: string, ...args: readonly string[]): Promise<string> {
   return folder;
 }
 
+let direct: CloneState | undefined;
+/** What git itself has of `up/team/rich`, cloned once. */
+async function cloneDirectly(): Promise<CloneState> {
+  return (direct ??= await readClone(await clone(upstream.url('up/team/rich'))));
+}
+
 test('a cold clone passes through, the mirror is filled behind it, and the next ones come out of it', async () => {
   const worker = await open();
-  const direct = await readClone(await clone(upstream.url('up/team/rich')));
+  const direct = await cloneDirectly();
   expect(await readClone(await clone(worker.repository('up/team/rich')))).toEqual(direct);
   await worker.waitFor('prewarm.repo');
   const refused = upstream.forbidFetch();
@@ -51,7 +57,7 @@ test('a cold clone passes through, the mirror is filled behind it, and the next 
 
 test('with a bucket and a queue the fill happens in the consumer, and another isolate serves it', async () => {
   const worker = await open({ bindings: ['BUCKET', 'KV', 'QUEUE'], isolates: 2 });
-  const direct = await readClone(await clone(upstream.url('up/team/rich')));
+  const direct = await cloneDirectly();
   expect(await readClone(await clone(worker.repository('up/team/rich')))).toEqual(direct);
   await worker.waitFor('prewarm.repo');
   const refused = upstream.forbidFetch();
@@ -134,4 +140,42 @@ test('the cron alone warms', async () => {
   await worker.cron();
   await worker.waitFor('prewarm.repo', 3);
   expect(await warmth(worker)).toEqual({ fetched: [1, 1, 1, 0], refused: 0 });
+});
+
+/** Where an event of the queue is killed, and how often upstream is then asked for the pack in all. */
+const KILLED_AT: readonly { readonly call: string; readonly fills: number }[] = [
+  { call: 'BUCKET.put mirrors/…hotpack/incoming', fills: 2 },
+  { call: 'BUCKET.get mirrors/…objects/pack/', fills: 1 },
+  { call: 'BUCKET.put mirrors/…hotpack/manifest', fills: 1 },
+  { call: 'BUCKET.put mirrors/…packed-refs', fills: 1 },
+];
+
+test.each(KILLED_AT)('a fill that is killed at $call goes on from what was done', async ({ call, fills }) => {
+  const folder = temporaryFolder('killed');
+  const name = 'up/team/rich';
+  const bindings = ['BUCKET', 'KV', 'QUEUE'] as const;
+  const killed = await open({ bindings, folder, observed: { hang: call } });
+  const tip = revision(upstream.folder(name), 'main');
+  const ask = (worker: Workerd): ReturnType<typeof fetchRaw> =>
+    fetchRaw(hotpackOf(worker), name, ['deepen 1', `want ${tip}`]);
+  expect(outcomeOf(await ask(killed)).error).toBeUndefined();
+  await killed.waitFor('test_hung');
+  await killed.stop();
+  // The claim of the one that was killed has run out.
+  const next = await startWorkerd({
+    upstreams: { up: upstream.base('up') },
+    bindings,
+    folder,
+    observed: { clockMs: 120_000 },
+  });
+  workerd = next;
+  expect(outcomeOf(await ask(next)).error).toBeUndefined();
+  await refsThrough(hotpackOf(next), name);
+  await next.waitFor('prewarm.repo');
+  const asked = upstream.journal.select({ repository: name, kind: 'fetch' });
+  expect(asked.filter(({ lines }) => !lines.some((line) => line.startsWith('deepen')))).toHaveLength(fills);
+  const direct = await cloneDirectly();
+  const refused = upstream.forbidFetch();
+  expect(await readClone(await clone(next.repository(name)))).toEqual(direct);
+  expect(refused.hits).toEqual([]);
 });

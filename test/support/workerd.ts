@@ -2,7 +2,7 @@
  * The built Worker in real workerd (miniflare): alone in its folder, with the bindings that `wrangler.toml` names. `isolates` of
  * them share bucket, key-value namespace and queue, each listening for itself.
  */
-import { copyFileSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +21,12 @@ export interface WorkerdOptions {
   readonly isolates?: number;
   /** Where bucket and namespace persist; a new one by default. */
   readonly folder?: string;
+  /** Puts `workerd/observed-bindings.mjs` between the Worker and its bindings: see there. */
+  readonly observed?: {
+    /** `<binding>.<method> <key's start>…<part of the key>`: the call in which an event hangs for ever. */
+    readonly hang?: string;
+    readonly clockMs?: number;
+  };
 }
 
 export class Workerd {
@@ -72,9 +78,34 @@ export class Workerd {
   }
 }
 
+interface WorkerModule {
+  readonly type: 'ESModule';
+  readonly path: string;
+  readonly contents: string;
+}
+
+/** The bundle alone, so that nothing beside it can be loaded; or what observes it, with the bundle's bindings taken from there. */
+function modulesOf(options: WorkerdOptions): WorkerModule[] {
+  const contents = readFileSync(bundle, 'utf8');
+  if (options.observed === undefined) return [{ type: 'ESModule', path: 'cloudflare.mjs', contents }];
+  const observer = (name: string): WorkerModule => ({
+    type: 'ESModule',
+    path: name,
+    contents: readFileSync(new URL(`workerd/${name}`, import.meta.url), 'utf8'),
+  });
+  return [
+    observer('observed-worker.mjs'),
+    {
+      type: 'ESModule',
+      path: 'cloudflare.mjs',
+      contents: contents.replace(/from\s*"cloudflare:workers"/, 'from "./observed-bindings.mjs"'),
+    },
+    observer('observed-bindings.mjs'),
+  ];
+}
+
 export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
-  const path = join(temporaryFolder('bundle'), 'cloudflare.mjs');
-  copyFileSync(bundle, path);
+  const modules = modulesOf(options);
   const output: string[] = [];
   const has = (name: 'BUCKET' | 'KV' | 'QUEUE'): boolean => options.bindings?.includes(name) ?? false;
   const upstreams = Object.entries(options.upstreams).map(([name, base]) => `${name}=${base}`);
@@ -90,8 +121,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
     },
     workers: names.map((name) => ({
       name,
-      modules: [{ type: 'ESModule' as const, path, contents: readFileSync(path, 'utf8') }],
-      modulesRoot: '/',
+      modules,
       compatibilityDate: '2026-07-01',
       compatibilityFlags: ['nodejs_compat', 'enable_request_signal'],
       unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
@@ -99,6 +129,8 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
         HOTPACK_UPSTREAMS: upstreams.join(','),
         HOTPACK_REF_CHECK_INTERVAL: '0',
         HOTPACK_LOG_LEVEL: 'debug',
+        ...(options.observed?.hang === undefined ? {} : { TEST_HANG: options.observed.hang }),
+        ...(options.observed?.clockMs === undefined ? {} : { TEST_CLOCK_MS: String(options.observed.clockMs) }),
         ...options.env,
       },
       ...(has('BUCKET') ? { r2Buckets: { BUCKET: 'hotpack' } } : {}),

@@ -48,6 +48,8 @@ export interface IndexPackInput {
   readonly tips: readonly Oid[];
   /** Bytes to hold beside the tables. Objects above a sixteenth of it (at most 32 MiB) go through scratch writers. */
   readonly memoryBytes: number;
+  /** How much is read back at once, where each read costs a request. Default: small, by `memoryBytes`. */
+  readonly readBytes?: number;
   /** For objects too large for memory that have deltas or are made by one. Such a writer is always aborted in the end. */
   readonly openScratch: () => Promise<StorageWriter>;
   readonly signal: AbortSignal;
@@ -85,7 +87,7 @@ export type IndexedPack =
 export async function indexPack(input: IndexPackInput): Promise<IndexedPack> {
   const { writer, existing, signal } = input;
   throwIfAborted(signal);
-  const budget = planBudget(input.memoryBytes);
+  const budget = planBudget(input.memoryBytes, input.readBytes);
   const pacer = new Pacer(signal);
   const stats = createIndexingStats();
   let links: LinkSet | undefined;

@@ -1,0 +1,137 @@
+/**
+ * The pack of a first fill, taken in by stages, for runtimes that may end an event at any moment:
+ *
+ * 1. Its bytes go to their place in the store as they come; nothing is read back meanwhile.
+ * 2. Once they are there and end in their checksum, a note (`hotpack/incoming`) says so, and which refs were asked for.
+ * 3. The pack is indexed out of the store, by one reading from its first byte to its last and ranges for deltas.
+ *
+ * Whoever comes after an event that was killed behind 2 goes on there, and upstream is not asked again. Before it, the bytes are
+ * nobody's: an object in the making, or a pack that no manifest names. A note that is old, or whose pack is gone, counts for nothing.
+ */
+import { HotpackError, isHotpackError } from '../../bytes/error.ts';
+import { bytesToHex } from '../../bytes/oid.ts';
+import { iterateStream } from '../../bytes/streams.ts';
+import { TrailerCheck } from '../../pack/codec/trailer-check.ts';
+import { indexPack } from '../../pack/indexing/index-pack.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
+import type { PackRecord } from '../catalog/manifest.ts';
+import { recordOf } from '../ingest/pack-work.ts';
+import { openStoredPack } from '../ingest/stored-pack.ts';
+import { packKeys } from '../keys.ts';
+import { removePacks } from '../packs.ts';
+import { parseAdvertised, writeAdvertised } from '../refs/advertised.ts';
+import { branchTips } from '../refs/tips.ts';
+import type { MirrorContext } from '../services.ts';
+
+/** Well below the day after which packs that nobody names are removed. */
+const NOTE_KEPT_MS = 6 * 60 * 60 * 1000;
+const MAX_NOTE_BYTES = 64 * 1024 * 1024;
+const NAME_BYTES = 20;
+/** Requests to a store are few and large here: in an event they are counted. */
+const READ_BYTES = 1024 * 1024;
+
+export interface StagedPack {
+  readonly name: string;
+  /** What was asked for: the pack holds all that branches and tags of these reach. */
+  readonly refs: RefsSnapshot;
+}
+
+/** The pack that an earlier event left complete and not yet indexed. */
+export async function findStaged(context: MirrorContext, signal: AbortSignal): Promise<StagedPack | undefined> {
+  const { copy, services } = context;
+  const found = await services.storage.readAll(copy.keys.incoming, MAX_NOTE_BYTES, signal);
+  if (found.kind === 'absent' || found.bytes.length < NAME_BYTES) return undefined;
+  const noted = parseAdvertised(found.bytes.subarray(NAME_BYTES));
+  const name = nameOf(found.bytes.subarray(0, NAME_BYTES));
+  const ageMs = services.now() - (noted?.sentAtMs ?? 0);
+  if (noted === undefined || ageMs < 0 || ageMs > NOTE_KEPT_MS) return undefined;
+  const pack = await services.storage.head(packKeys(copy.keys.packFolder, name).pack, signal);
+  return pack.kind === 'absent' ? undefined : { name, refs: noted.refs };
+}
+
+/** Stages 1 and 2. Rejects with what went wrong; then nothing is left. */
+export async function stagePack(
+  context: MirrorContext,
+  incoming: { readonly refs: RefsSnapshot; readonly chunks: AsyncIterable<Uint8Array> },
+  signal: AbortSignal,
+): Promise<StagedPack & { readonly packBytes: number }> {
+  const { copy, services } = context;
+  const id = crypto.getRandomValues(new Uint8Array(NAME_BYTES));
+  const name = nameOf(id);
+  const writer = await services.storage.openWriter(packKeys(copy.keys.packFolder, name).pack, signal);
+  try {
+    const trailer = new TrailerCheck();
+    for await (const chunk of incoming.chunks) {
+      trailer.update(chunk);
+      await writer.write(chunk);
+    }
+    if (!trailer.matches()) throw new HotpackError('malformed_pack', "upstream's pack does not end in its checksum");
+    await writer.commit();
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+  const refs = writeAdvertised({ refs: incoming.refs, sentAtMs: services.now() });
+  const note = new Uint8Array(NAME_BYTES + refs.length);
+  note.set(id);
+  note.set(refs, NAME_BYTES);
+  await services.storage.put(copy.keys.incoming, note, signal);
+  return { name, refs: incoming.refs, packBytes: writer.bytesWritten };
+}
+
+/** Stage 3. `undefined`: it holds no object. A pack that is no good is removed with its note; whatever else fails leaves both. */
+export async function indexStaged(
+  context: MirrorContext,
+  staged: StagedPack,
+  signal: AbortSignal,
+): Promise<PackRecord | undefined> {
+  const { copy, services } = context;
+  const { storage, ingestBytes } = services;
+  const { packFolder } = copy.keys;
+  const keys = packKeys(packFolder, staged.name);
+  const reader = await storage.open(keys.pack, signal);
+  if (reader.kind === 'absent') throw new HotpackError('storage_unavailable', 'the pack that was staged is gone');
+  let scratches = 0;
+  try {
+    const indexed = await indexPack({
+      chunks: iterateStream(reader.stream(undefined, signal)),
+      writer: openStoredPack(reader),
+      existing: undefined,
+      tips: branchTips(staged.refs),
+      memoryBytes: ingestBytes,
+      readBytes: READ_BYTES,
+      openScratch: () => storage.openWriter(`${packFolder}/${staged.name}.scratch-${++scratches}`, signal),
+      signal,
+    });
+    if (indexed.kind === 'empty') {
+      await removeStaged(context, staged);
+      return undefined;
+    }
+    await storage.put(keys.rev, indexed.rev, signal);
+    await storage.put(keys.idx, indexed.idx, signal);
+    return recordOf({ ...indexed, kind: 'written', packName: staged.name }, { class: 'branches', pushes: 1 });
+  } catch (error) {
+    if (isUseless(error)) await removeStaged(context, staged);
+    throw error;
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Once the manifest names the pack. */
+export async function forgetStaged({ copy, services }: MirrorContext): Promise<void> {
+  await services.storage.delete([copy.keys.incoming]);
+}
+
+async function removeStaged(context: MirrorContext, staged: StagedPack): Promise<void> {
+  await forgetStaged(context);
+  await removePacks(context.services.storage, context.copy.keys.packFolder, [staged.name]);
+}
+
+function nameOf(id: Uint8Array): string {
+  return `pack-${bytesToHex(id)}`;
+}
+
+function isUseless(error: unknown): boolean {
+  return (['malformed_pack', 'missing_object', 'limit_exceeded'] as const).some((code) => isHotpackError(error, code));
+}

@@ -1,0 +1,65 @@
+/**
+ * Stands between the Worker and its bindings inside workerd, for tests: counts what an event asks of them (subrequests, which
+ * miniflare does not limit), and lets the event that makes a named call hang in it for ever, as one that is killed there does.
+ */
+import { env as bound } from 'cloudflare:workers';
+
+const { TEST_HANG: hang = '', TEST_CLOCK_MS: clock = '0', ...rest } = bound;
+const clockMs = Number(clock);
+if (clockMs !== 0) {
+  const now = Date.now.bind(Date);
+  Date.now = () => now() + clockMs;
+}
+
+let calls = 0;
+
+function print(event, fields) {
+  console.log(JSON.stringify({ event, ...fields }));
+}
+
+/** Counts a call; hangs in it where the test says so: `<method> <part of the key>`. */
+async function called(method, key) {
+  calls++;
+  if (
+    hang === '' ||
+    !`${method} ${key}`.startsWith(hang.split('…')[0]) ||
+    !String(key).includes(hang.split('…')[1] ?? '')
+  )
+    return;
+  print('test_hung', { method, key });
+  await new Promise(() => {});
+}
+
+function observed(target, name) {
+  return new Proxy(target, {
+    get(object, property) {
+      const value = object[property];
+      if (typeof value !== 'function') return value;
+      return (...args) => {
+        if (property === 'resumeMultipartUpload') return observed(value.apply(object, args), `${name}.upload`);
+        return (async () => {
+          await called(`${name}.${String(property)}`, typeof args[0] === 'string' ? args[0] : '');
+          const result = await value.apply(object, args);
+          return property === 'createMultipartUpload' ? observed(result, `${name}.upload`) : result;
+        })();
+      };
+    },
+  });
+}
+
+const runtimeFetch = globalThis.fetch;
+globalThis.fetch = async (...args) => {
+  await called('fetch', String(args[0]?.url ?? args[0]));
+  return runtimeFetch(...args);
+};
+
+/** How many calls there were since the last one asked. */
+export function takeCalls() {
+  const taken = calls;
+  calls = 0;
+  return taken;
+}
+
+export const env = Object.fromEntries(
+  Object.entries(rest).map(([name, value]) => [name, typeof value === 'object' ? observed(value, name) : value]),
+);
