@@ -6,6 +6,7 @@ import { serve } from 'h3/node';
 import { createApp } from '../src/app.ts';
 import { resolveConfig } from '../src/config.ts';
 import { EXIT_WRONG_SETTING, exitOnSignal, fail } from './process.ts';
+import { sendBodies } from './node-send.ts';
 import { closeServer } from './node-server.ts';
 import { openKv } from './open-kv.ts';
 import { openStorage, storagePlace } from './open-storage.ts';
@@ -44,7 +45,8 @@ const app = createApp(
 const { host: hostname, port } = config;
 // Signals are ours, and a push may take longer than Node's five minutes for a request.
 const node = { requestTimeout: 0 };
-const server = serve(app.h3, { hostname, port, node, silent: true, gracefulShutdown: false });
+const middleware = [sendBodies];
+const server = serve(app.h3, { hostname, port, node, middleware, silent: true, gracefulShutdown: false });
 await server.ready().catch(fail);
 await app.start();
 exitOnSignal(async () => {

@@ -4,6 +4,7 @@
  */
 import { abortError } from '../bytes/abort.ts';
 import { HotpackError } from '../bytes/error.ts';
+import { forOneTaker, giveBack } from '../bytes/give-back.ts';
 import type { FetchRequest, SideBand } from '../protocol/fetch-request.ts';
 import { bytesFromText } from '../protocol/pkt-line/text.ts';
 import {
@@ -80,7 +81,7 @@ async function* framesOf(
   try {
     const progress = hasProgress ? new ProgressQueue(body.onProgress) : undefined;
     for await (const part of withProgress(body.chunks, progress)) {
-      yield* frameBand(part.band, part.bytes, sideBand);
+      yield* framed(part, sideBand);
     }
   } catch (error) {
     end(error);
@@ -90,6 +91,12 @@ async function* framesOf(
     return;
   }
   yield writeSideBandEnd(sideBand);
+}
+
+/** Copied once: what it was copied from is given back where nobody else has it. */
+function* framed({ band, bytes }: Part, sideBand: SideBand): Generator<Uint8Array, void, undefined> {
+  for (const frames of frameBand(band, bytes, sideBand)) yield sideBand === 'none' ? frames : forOneTaker(frames);
+  if (sideBand !== 'none') giveBack(bytes);
 }
 
 /** Somebody else's progress that this client has not been sent yet; the oldest is dropped where he is slow. */

@@ -6,6 +6,7 @@
  * object besides.
  */
 import { HotpackError } from '../../bytes/error.ts';
+import { forOneTaker } from '../../bytes/give-back.ts';
 import { OID_BYTES, oidFromBytes, writeOidBytes } from '../../bytes/oid.ts';
 import type { Oid } from '../../bytes/oid.ts';
 import { BitmapLoader, type BitmapSource } from '../bitmap/load-bitmaps.ts';
@@ -95,7 +96,7 @@ export function openObjectStore(options: ObjectStoreOptions): ObjectStore & Pack
     async readRange(pack, offset, length, signal) {
       const span = length === 0 ? undefined : blocks.peek(pack, offset, offset + length);
       if (span !== undefined) return span.input.subarray(span.start, span.end);
-      return blocks.read(pack, offset, length, signal);
+      return forOneTaker(await blocks.read(pack, offset, length, signal));
     },
     forgetBitmap: () => bitmaps.forget(),
     close() {

@@ -114,8 +114,10 @@ class PackWriter {
       planWindows(this.#store, ordered),
       this.#options.signal,
     )) {
+      // Whoever takes a chunk may give back its memory, and a window may go out as one chunk.
+      const { length } = bytes;
       yield* this.#writeWindow(ordered, window, bytes);
-      if (bytes.length < window.to - window.from) yield* this.#copyRest(pack, window, bytes.length);
+      if (length < window.to - window.from) yield* this.#copyRest(pack, window, length);
       yield* this.#output.take();
     }
   }

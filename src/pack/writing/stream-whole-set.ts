@@ -4,6 +4,7 @@
  *
  * Memory: two windows.
  */
+import { forOneTaker } from '../../bytes/give-back.ts';
 import { concatBytes } from '../../bytes/streams.ts';
 import { createSha1 } from '../../bytes/sha1.ts';
 import type { ObjectStore } from '../object-store.ts';
@@ -45,7 +46,7 @@ export async function* streamWholeSet(
         sha1.update(bytes);
         counters.bytesHashed += bytes.length;
       }
-      yield head === undefined ? bytes : concatBytes([head, bytes]);
+      yield head === undefined ? bytes : forOneTaker(concatBytes([head, bytes]));
       head = undefined;
     }
   }
