@@ -11,7 +11,7 @@ import { parseV2Command } from '../../src/protocol/v2-command.ts';
 import { planFetch } from '../../src/serve/plan-fetch.ts';
 import { openFsStorage } from '../../src/storage/drivers/fs.ts';
 import type { Storage } from '../../src/storage/contract.ts';
-import { git, temporaryFolder } from '../support/git.ts';
+import { git, temporaryFolder, tryGit } from '../support/git.ts';
 import { body, DELIMITER, FLUSH } from '../support/pkt-lines.ts';
 import { revision, richRepository } from '../support/repositories.ts';
 import { tipsOf } from './house.ts';
@@ -99,6 +99,36 @@ test('a warmed mirror answers as one that a request had filled: the same plans, 
   } finally {
     await storage.close();
   }
+});
+
+test("a private repository is warmed with hotpack's token alone, which lets nobody else in and is found nowhere", async () => {
+  house = await openWarmHouse(['private', 'public']);
+  const { upstream } = house;
+  const basic = (pair: string): string => `Basic ${Buffer.from(pair).toString('base64')}`;
+  const [own, reader] = [basic('hotpack:s3cr3t-of-warming'), basic('reader:s3cr3t-of-reader')];
+  upstream.protect('up/private', own, reader);
+  const hotpack = house.server({ HOTPACK_UPSTREAM_TOKENS: 'up=hotpack:s3cr3t-of-warming' });
+  const counts = ['private', 'public'].map((name) => ({ repo: `up/${name}`, daysAgo: 0, clones: 1 }));
+  await importCounts({ HOTPACK_STORAGE: `fs:${hotpack.folder}` }, counts);
+  await hotpack.start();
+  expect(statuses(await endOfPass(hotpack))).toEqual({ 'up/private': 'clone ok', 'up/public': 'clone ok' });
+  const sent = upstream.journal.entries.map((entry) => entry.authorization);
+  expect(sent.length).toBeGreaterThanOrEqual(6);
+  expect(new Set(sent)).toEqual(new Set([own]));
+
+  const forbidden = upstream.forbidFetch();
+  const url = hotpack.repository('up/private');
+  expect((await tryGit(['clone', '-q', url, join(temporaryFolder('nobody'), 'clone')])).code).not.toBe(0);
+  const config = [`http.extraHeader=Authorization: ${reader}`];
+  await git(['clone', '-q', url, join(temporaryFolder('reader'), 'clone')], { config });
+  expect(forbidden.hits).toEqual([]);
+  const found = await tryGit(['grep', '--no-index', '-r', '-a', '-l', '-e', 's3cr3t', '-e', own.slice(6), '--', '.'], {
+    cwd: hotpack.folder,
+  });
+  // 1: nothing was found, and nothing went wrong.
+  expect(found).toMatchObject({ code: 1, stdout: '' });
+  expect(hotpack.stderr).not.toMatch(/s3cr3t/);
+  expect(hotpack.stderr).not.toContain(own.slice(6));
 });
 
 test('requests for other repositories overtake a pass that upstream holds up', async () => {
