@@ -10,6 +10,7 @@ import { createJobs } from './jobs/jobs.ts';
 import { createPeriodicJobs, type RunOutcome } from './jobs/periodic.ts';
 import { removeAbandonedJob } from './jobs/remove-abandoned.ts';
 import { listMirrors } from './mirror/list-mirrors.ts';
+import { tidyMirrorsJob } from './mirror/maintenance/tidy-mirrors.ts';
 import { Mirrors, type MirrorSource } from './mirror/mirrors.ts';
 import { createRepositoryStates } from './mirror/repository-states.ts';
 import { StoredMirrors } from './mirror/stored-mirrors.ts';
@@ -228,6 +229,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     ...(edge === undefined ? {} : { edge: edge.events }),
     async start() {
       popularity.start();
+      periodic.add(tidyMirrorsJob({ storage, now, logger }));
       periodic.add({ name: 'tidy-counts', intervalMs: DAY_MS, runsAtStart: false, run: tidyCounts });
       const removing = removeAbandonedJob(storage, now);
       if (removing !== undefined) periodic.add(removing);

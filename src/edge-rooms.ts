@@ -7,6 +7,7 @@ import { createDeadline } from './bytes/abort.ts';
 import type { Config } from './config.ts';
 import { createClaims } from './jobs/claims.ts';
 import { createPeriodicJobs, type RunOutcome } from './jobs/periodic.ts';
+import { tidyMirrorsJob } from './mirror/maintenance/tidy-mirrors.ts';
 import { removeAbandonedJob } from './jobs/remove-abandoned.ts';
 import { parseMirrorTask, writeMirrorTask, type MirrorTask } from './mirror/edge/mirror-task.ts';
 import { RequestMirrors } from './mirror/edge/request-mirrors.ts';
@@ -164,6 +165,7 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
 
   async function scheduled(): Promise<void> {
     const periodic = createPeriodicJobs({ storage, now, logger });
+    await periodic.runIfDue(tidyMirrorsJob({ storage, now, logger }));
     await periodic.runIfDue({ name: 'tidy-counts', intervalMs: DAY_MS, runsAtStart: false, run: tidyCounts });
     const removing = removeAbandonedJob(storage, now);
     if (removing !== undefined) await periodic.runIfDue(removing);

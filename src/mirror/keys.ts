@@ -19,7 +19,11 @@ export interface MirrorKeys {
 
 /** `repositoryKey` is `Repository.key`: `<upstream>/<path>.git`. */
 export function mirrorKeys(repositoryKey: string): MirrorKeys {
-  const root = `mirrors/${repositoryKey}`;
+  return mirrorKeysOfRoot(`mirrors/${repositoryKey}`);
+}
+
+/** As `mirrorKeys`, from `MirrorKeys.root`. */
+export function mirrorKeysOfRoot(root: string): MirrorKeys {
   return {
     root,
     manifest: `${root}/hotpack/manifest`,

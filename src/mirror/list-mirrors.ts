@@ -1,5 +1,6 @@
 /** Which mirrors lie in the store, by listing it. */
 import type { Storage } from '../storage/contract.ts';
+import { rootOf } from './maintenance/survey.ts';
 import { repositoryOfName, type Repository, type UpstreamConfig } from '../upstream/repository.ts';
 
 const ROOT = 'mirrors/';
@@ -46,12 +47,6 @@ export async function sizeOfMirror(
     after = page.next;
   } while (after !== undefined);
   return bytes;
-}
-
-/** A mirror's folder is the first segment that ends in `.git`: that dot is escaped in all before it. */
-function rootOf(key: string): string | undefined {
-  const end = key.indexOf('.git/', ROOT.length);
-  return end < 0 ? undefined : key.slice(0, end + 4);
 }
 
 function repositoryOfRoot(root: string, upstreams: ReadonlyMap<string, UpstreamConfig>): Repository | undefined {

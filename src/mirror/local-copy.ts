@@ -11,12 +11,13 @@ import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import type { Storage } from '../storage/contract.ts';
 import { Catalog } from './catalog/catalog.ts';
 import type { Merge, Publication } from './catalog/edits.ts';
-import { editMerge, editPublication, editReset, GARBAGE_KEPT_MS } from './catalog/edits.ts';
+import { editMerge, editPublication, editReset } from './catalog/edits.ts';
 import type { Manifest, Visibility } from './catalog/manifest.ts';
 import type { MirrorKeys } from './keys.ts';
 import { mirrorKeys } from './keys.ts';
 import { openPacks, removePacks } from './packs.ts';
 import type { PackTables } from './pack-tables.ts';
+import { removeGarbage } from './maintenance/garbage.ts';
 import { heldOf, parseHead, parsePackedRefs, writeHead, writePackedRefs } from './refs/held-refs.ts';
 import { createCopyMemory, type CopyMemory } from './repository-memory.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
@@ -180,21 +181,8 @@ export class LocalCopy {
   /** Removes the files of packs that were let go long enough ago. */
   collectGarbage(): Promise<void> {
     return this.#inTurn(async () => {
-      const manifest = await this.#catalog.read();
-      const nowMs = this.#options.now();
-      const due = (manifest?.garbage ?? []).filter((one) => nowMs - one.sinceMs >= GARBAGE_KEPT_MS);
-      if (due.length === 0) return;
-      await removePacks(
-        this.#options.storage,
-        this.keys.packFolder,
-        due.map((one) => one.name),
-      );
-      this.#options.onStored(manifest?.packs ?? []);
-      const names = new Set(due.map((one) => one.name));
-      await this.#catalog.swap((current) => {
-        if (current === undefined) return undefined;
-        return { ...current, garbage: current.garbage.filter((one) => !names.has(one.name)) };
-      });
+      const { storage, now } = this.#options;
+      await removeGarbage({ storage, now, catalog: this.#catalog, packFolder: this.keys.packFolder });
     });
   }
 

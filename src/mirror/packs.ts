@@ -88,11 +88,11 @@ export async function openPackSources(
   return { sources, close };
 }
 
-/** The idx first, so that git never sees an idx without its pack. */
+/** The idx first, so that git never sees an idx without its pack; whatever else lies beside the pack goes with it. */
 export async function removePacks(storage: Storage, folder: string, names: readonly string[]): Promise<void> {
   const keys = names.map((name) => packKeys(folder, name));
   await storage.delete(keys.map((one) => one.idx));
-  await storage.delete(keys.flatMap((one) => [one.rev, one.pack]));
+  await storage.delete(keys.flatMap((one, n) => [`${folder}/${names[n]}.bitmap`, one.rev, one.pack]));
 }
 
 function missingPack(name: string): HotpackError {

@@ -25,6 +25,7 @@ export type EventName =
   | 'mirror_damaged'
   | 'mirror_reset'
   | 'packs_merged'
+  | 'packs_removed'
   // stored answers
   | 'answer_stored'
   | 'answer_failed'

@@ -68,6 +68,19 @@ export function editMerge(current: Manifest | undefined, merge: Merge, nowMs: nu
   };
 }
 
+/** Lists those of the packs at rest that the manifest does not know; undefined where it knows all. */
+export function editOrphans(
+  current: Manifest | undefined,
+  packsAtRest: readonly string[],
+  nowMs: number,
+): Manifest | undefined {
+  const known = new Set([...(current?.packs ?? []), ...(current?.garbage ?? [])].map((one) => one.name));
+  const orphans = packsAtRest.filter((name) => !known.has(name)).map((name): Garbage => ({ name, sinceMs: nowMs }));
+  if (orphans.length === 0) return undefined;
+  const base = current ?? emptyManifest('unknown', nowMs);
+  return { ...base, garbage: [...base.garbage, ...orphans] };
+}
+
 /** The mirror without its packs; their files go later. */
 export function editReset(current: Manifest, visibility: Visibility, nowMs: number): Manifest {
   return {
