@@ -36,6 +36,7 @@ export async function openDenoApp(): Promise<DenoApp> {
     log(JSON.stringify({ time: new Date().toISOString(), level: 'warn', event, message }));
   // What the runtime has to say about our use of it is a line of the log as any other.
   console.warn = (...said: unknown[]): void => warn('runtime_warning', said.map(String).join(' '));
+  process.emitWarning = (said: string | Error): void => warn('runtime_warning', String(said));
   const { config, warnings } = readConfig();
   warnUnknownSettings(warnings, config, log);
   const place = storagePlace(config);

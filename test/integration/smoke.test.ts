@@ -21,10 +21,8 @@ interface Runtime {
 }
 
 /** A bundle alone in a folder, so that nothing beside it can be loaded. */
-function alone(name: string, ...beside: readonly string[]): string {
-  const folder = temporaryFolder('bundle');
-  for (const other of beside) copyFileSync(join(bundles, `${other}.js`), join(folder, `${other}.js`));
-  const path = join(folder, `${name}.mjs`);
+function alone(name: string): string {
+  const path = join(temporaryFolder('bundle'), `${name}.mjs`);
   copyFileSync(join(bundles, `${name}.js`), path);
   return path;
 }
@@ -76,14 +74,6 @@ const RUNTIMES: Readonly<Record<string, (env: Record<string, string>) => Promise
   node: (env) => startProcess(join(root, 'node_modules/node/bin/node'), [alone('node')], env),
   workerd: startWorkerd,
   deno: (env) => startProcess(DENO, ['run', ...DENO_FLAGS, alone('deno')], env),
-  'deno as on Deno Deploy': (env) => {
-    const flags = ['--unstable-kv', '--unstable-cron', ...DENO_FLAGS];
-    return startProcess(DENO_ON_DEPLOY, ['run', ...flags, alone('deno', 'pack-thread')], {
-      ...env,
-      HOTPACK_STORAGE: `fs:${temporaryFolder('store')}`,
-      HOTPACK_KV: `deno:${join(temporaryFolder('kv'), 'kv.sqlite3')}`,
-    });
-  },
   'deno serve': (env) =>
     startProcess(DENO_ON_DEPLOY, ['serve', '--host=127.0.0.1', '--port=0', ...DENO_FLAGS, alone('deno-serve')], env),
 };

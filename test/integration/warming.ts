@@ -52,23 +52,29 @@ export interface Count {
   readonly clones: number;
 }
 
-/** By the command, into what its environment names. */
-export async function importCounts(env: Readonly<Record<string, string>>, counts: readonly Count[]): Promise<void> {
+/** By the command, into what its environment names. `program`: what runs it; default: Node. */
+export async function importCounts(
+  env: Readonly<Record<string, string>>,
+  counts: readonly Count[],
+  program?: readonly string[],
+): Promise<void> {
   const dayOf = (daysAgo: number): string => new Date(Date.now() - daysAgo * DAY_MS).toISOString().slice(0, 10);
   const lines = counts.map(({ repo, daysAgo, clones }) => JSON.stringify({ repo, day: dayOf(daysAgo), clones }));
-  const result = await runCommand(['counts', 'import', '-'], env, lines.join('\n'));
+  const result = await runCommand(['counts', 'import', '-'], env, { input: lines.join('\n'), program });
   expect(result.code, result.text).toBe(0);
 }
 
 export function runCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
-  input = '',
+  options: { readonly input?: string; readonly program?: readonly string[] | undefined } = {},
 ): Promise<{ readonly code: number; readonly text: string }> {
   return new Promise((resolve) => {
-    const node = join(ROOT, 'node_modules/node/bin/node');
-    const options = { cwd: temporaryFolder('cli'), env: { PATH: '', ...env } };
-    const child = execFile(node, [join(ROOT, 'dist/cli.js'), ...args], options, (error, stdout, stderr) => {
+    const { input = '', program = [join(ROOT, 'node_modules/node/bin/node')] } = options;
+    const [file, ...flags] = program as [string, ...string[]];
+    const cwd = temporaryFolder('cli');
+    const where = { cwd, env: { PATH: '', HOME: cwd, ...env } };
+    const child = execFile(file, [...flags, join(ROOT, 'dist/cli.js'), ...args], where, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, text: stdout + stderr });
     });
     child.stdin?.end(`${input}\n`);

@@ -1,5 +1,5 @@
 /**
- * The built server as a child process: Node 24, a port of its own, a storage folder of its own, and a PATH that holds
+ * The built server as a child process: Node 24 or another runtime, a port of its own, a storage folder of its own, and a PATH that holds
  * no git. What it logs is kept; anything on standard error that is no JSON line, or an uncaught error, fails the test.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -27,6 +27,10 @@ export interface HotpackOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Storage folder; a new one by default. */
   readonly folder?: string;
+  /** What to run. Default: the built adapter for Node. */
+  readonly command?: readonly string[];
+  /** Where no folder holds the mirrors: what `/api` takes, to be asked for their state. */
+  readonly adminToken?: string;
 }
 
 /** What each test starts from: refs are asked for at every request. */
@@ -86,14 +90,19 @@ export class Hotpack {
     const emptyPath = join(temporaryFolder('path'), 'bin');
     mkdirSync(emptyPath);
     const upstreams = Object.entries(this.options.upstreams).map(([name, base]) => `${name}=${base}`);
-    const child = spawn(nodeBinary, [entry], {
+    const [program, ...args] = this.options.command ?? [nodeBinary, entry];
+    const child = spawn(program as string, args, {
+      // A group of its own: what is killed takes along what it started.
+      detached: true,
       cwd: temporaryFolder('cwd'),
       env: {
         PATH: emptyPath,
         PORT: '0',
         HOST: '127.0.0.1',
+        HOME: emptyPath,
         HOTPACK_UPSTREAMS: upstreams.join(','),
         HOTPACK_STORAGE: `fs:${this.folder}`,
+        ...(this.options.adminToken === undefined ? {} : { HOTPACK_ADMIN_TOKEN: this.options.adminToken }),
         ...defaults,
         ...this.options.env,
       },
@@ -152,8 +161,10 @@ export class Hotpack {
     this.child = undefined;
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode ?? -1;
     const ended = new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? -1)));
-    child.kill(signal);
-    const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
+    const killAll = (): void => void process.kill(-(child.pid as number), 'SIGKILL');
+    if (signal === 'SIGKILL') killAll();
+    else child.kill(signal);
+    const timer = setTimeout(killAll, 15_000);
     const code = await ended;
     clearTimeout(timer);
     return code;
@@ -175,8 +186,9 @@ export class Hotpack {
     return sum;
   }
 
-  /** Waits (by what lies at rest) until the mirror holds all `oids` as tips. */
+  /** Waits (by what lies at rest, or until `/api` says that it is there) until the mirror holds all `oids` as tips. */
   async mirrorHolds(name: string, oids: readonly string[], timeoutMs = 15_000): Promise<void> {
+    if (this.options.adminToken !== undefined) return this.isReady(name, timeoutMs);
     const deadline = Date.now() + timeoutMs;
     const packedRefs = join(this.mirrorFolder(name), 'packed-refs');
     for (;;) {
@@ -188,6 +200,23 @@ export class Hotpack {
         );
       }
       await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  /** What `/api` says of each repository that it lists. */
+  async states(): Promise<Map<string, string>> {
+    const headers = { authorization: `Bearer ${this.options.adminToken}` };
+    const answer = await fetch(`${this.url}/api/v1/repos?limit=1000`, { headers });
+    const { repos } = (await answer.json()) as { readonly repos: readonly { repo: string; state: string }[] };
+    return new Map(repos.map(({ repo, state }) => [repo, state]));
+  }
+
+  /** Waits until `/api` says that the repository is there. */
+  async isReady(name: string, timeoutMs = 15_000): Promise<void> {
+    for (const deadline = Date.now() + timeoutMs; (await this.states()).get(name) !== 'ready';) {
+      if (Date.now() > deadline)
+        throw new Error(`${name} is not ready after ${timeoutMs} ms\n${this.errors.slice(-4000)}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
 

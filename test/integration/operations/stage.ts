@@ -70,15 +70,20 @@ export class Stage {
     this.forbidden = forbidden;
   }
 
-  static async open(state: State): Promise<Stage> {
+  /** `names`: the repositories that are asked for; default: all. */
+  static async open(
+    state: State,
+    start: typeof startHotpack = startHotpack,
+    names: readonly string[] = Object.keys(SOURCES),
+  ): Promise<Stage> {
     const upstream = await startUpstream();
-    for (const [name, make] of Object.entries(SOURCES)) {
-      upstream.add(`up/base/${name}`, make());
+    for (const name of names) {
+      upstream.add(`up/base/${name}`, (SOURCES[name] as () => string)());
       upstream.alias(`straight/base/${name}`, `up/base/${name}`);
     }
-    const hotpack = await startHotpack({ upstreams: { up: upstream.base('up') } });
+    const hotpack = await start({ upstreams: { up: upstream.base('up') } });
     if (state !== 'mirror') return new Stage(state, upstream, hotpack, undefined);
-    for (const name of Object.keys(SOURCES)) await fillMirror({ upstream, hotpack }, `up/base/${name}`);
+    for (const name of names) await fillMirror({ upstream, hotpack }, `up/base/${name}`);
     const forbidden = upstream.when(
       { kind: 'fetch', test: (entry) => entry.repository.startsWith('up/') },
       { do: 'status', status: 500, body: 'no fetch here' },

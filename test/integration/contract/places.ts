@@ -1,0 +1,95 @@
+/** Where the app runs in the contract suite: a runtime, what it keeps things in, and what both are started with. */
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DENO_ON_DEPLOY } from '../../support/deno.ts';
+import { temporaryFolder } from '../../support/git.ts';
+import { Hotpack, type HotpackOptions } from '../../support/hotpack.ts';
+import { importCounts, type Count } from '../warming.ts';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const node = join(root, 'node_modules', 'node', 'bin', 'node');
+
+/** One store, and what is started over it. */
+export interface Place {
+  /** Not started. Servers of one place share all that they keep. */
+  server(options: Pick<HotpackOptions, 'upstreams' | 'env'>): Hotpack;
+  importCounts(counts: readonly Count[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Runtime {
+  readonly name: string;
+  /**
+   * True on Workers. Upstream sends a client there what is not here, and not only what is new. A fill that was killed is begun again
+   * when its claim has run out, after a minute.
+   */
+  readonly isEdge: boolean;
+  /** The whole table of operations is played on it elsewhere. */
+  readonly hasOwnTable?: true;
+  readonly open: () => Promise<Place>;
+}
+
+interface Recipe {
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** What runs `hotpack counts`; default: Node. */
+  readonly program?: readonly string[];
+  readonly close?: () => Promise<void>;
+}
+
+function placeOf({ command, env, program, close }: Recipe): Place {
+  const folder = temporaryFolder('store');
+  const kept = { HOTPACK_STORAGE: `fs:${folder}`, ...env };
+  const servers: Hotpack[] = [];
+  return {
+    server(options) {
+      const settings = { ...env, ...options.env };
+      const one = new Hotpack({ ...options, env: settings, folder, command, adminToken: 'the-admin-token' });
+      servers.push(one);
+      return one;
+    },
+    importCounts: (counts) => importCounts(kept, counts, program),
+    async close() {
+      try {
+        for (const one of servers) await one.stop();
+      } finally {
+        await close?.();
+      }
+    },
+  };
+}
+
+/** The bundle for Deno in a folder of its own, so that nothing else can be loaded. */
+function denoCommand(): string[] {
+  const folder = temporaryFolder('bundle');
+  for (const name of ['deno.js', 'pack-thread.js']) copyFileSync(join(root, 'dist/adapters', name), join(folder, name));
+  const flags = ['-A', '--unstable-kv', '--no-config', '--no-remote', '--no-npm'];
+  return [DENO_ON_DEPLOY, 'run', ...flags, join(folder, 'deno.js')];
+}
+
+export const RUNTIMES: readonly Runtime[] = [
+  {
+    name: 'Node over a folder',
+    isEdge: false,
+    hasOwnTable: true,
+    open: () => Promise.resolve(placeOf({ command: [node, join(root, 'dist/adapters/node.js')], env: {} })),
+  },
+  {
+    name: 'Deno over a folder and its own key-value store',
+    isEdge: false,
+    open: () =>
+      Promise.resolve(
+        placeOf({
+          command: denoCommand(),
+          env: { HOTPACK_KV: `deno:${join(temporaryFolder('kv'), 'kv.sqlite3')}` },
+          program: [DENO_ON_DEPLOY, 'run', '-A', '--unstable-kv', '--no-config'],
+        }),
+      ),
+  },
+  {
+    name: 'workerd over R2, Workers KV and a queue',
+    isEdge: true,
+    open: () => Promise.resolve(placeOf({ command: [node, join(root, 'adapters/dev/cloudflare.ts')], env: {} })),
+  },
+];
