@@ -27,8 +27,8 @@ import type { MirrorContext } from '../services.ts';
 const NOTE_KEPT_MS = 6 * 60 * 60 * 1000;
 const MAX_NOTE_BYTES = 64 * 1024 * 1024;
 const NAME_BYTES = 20;
-/** Requests to a store are few and large here: in an event they are counted. */
-const READ_BYTES = 1024 * 1024;
+/** Of entries that one reading of the pack brings: an event has so many requests to the store. */
+const SWEEP_BYTES = 8 * 1024 * 1024;
 
 export interface StagedPack {
   readonly name: string;
@@ -99,7 +99,10 @@ export async function indexStaged(
       existing: undefined,
       tips: branchTips(staged.refs),
       memoryBytes: ingestBytes,
-      readBytes: READ_BYTES,
+      sweeps: {
+        budgetBytes: SWEEP_BYTES,
+        stream: (offset, length) => iterateStream(reader.stream({ offset, length }, signal)),
+      },
       openScratch: () => storage.openWriter(`${packFolder}/${staged.name}.scratch-${++scratches}`, signal),
       signal,
     });

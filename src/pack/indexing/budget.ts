@@ -16,9 +16,8 @@ export interface IndexingBudget {
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** `readBytes`: of the blocks, where few large reads are better than many small ones. */
-export function planBudget(memoryBytes: number, readBytes?: number): IndexingBudget {
-  const blockBytes = readBytes ?? clamp(memoryBytes / 256, 64 * KIB, MIB);
+export function planBudget(memoryBytes: number): IndexingBudget {
+  const blockBytes = clamp(memoryBytes / 256, 64 * KIB, MIB);
   return {
     windowBytes: clamp(memoryBytes / 64, 64 * KIB, MIB),
     objectBytes: clamp(memoryBytes / 16, 64 * KIB, 32 * MIB),

@@ -30,6 +30,7 @@ import { LinkSet } from './connect/link-set.ts';
 import { containsName, sortByName } from './connect/name-order.ts';
 import { forEachLink } from './connect/object-links.ts';
 import { PackBlocks } from './resolve/pack-blocks.ts';
+import { PackSweep, type SweepSource } from './resolve/pack-sweep.ts';
 import { PackScan } from './scan/pack-scan.ts';
 import { Pacer } from './pacer.ts';
 import { receivePack } from './scan/receive-pack.ts';
@@ -48,8 +49,8 @@ export interface IndexPackInput {
   readonly tips: readonly Oid[];
   /** Bytes to hold beside the tables. Objects above a sixteenth of it (at most 32 MiB) go through scratch writers. */
   readonly memoryBytes: number;
-  /** How much is read back at once, where each read costs a request. Default: small, by `memoryBytes`. */
-  readonly readBytes?: number;
+  /** Where each read costs a request: the pack, once it has come whole, by streams. Its budget comes on top of `memoryBytes`. */
+  readonly sweeps?: SweepSource;
   /** For objects too large for memory that have deltas or are made by one. Such a writer is always aborted in the end. */
   readonly openScratch: () => Promise<StorageWriter>;
   readonly signal: AbortSignal;
@@ -87,7 +88,7 @@ export type IndexedPack =
 export async function indexPack(input: IndexPackInput): Promise<IndexedPack> {
   const { writer, existing, signal } = input;
   throwIfAborted(signal);
-  const budget = planBudget(input.memoryBytes, input.readBytes);
+  const budget = planBudget(input.memoryBytes);
   const pacer = new Pacer(signal);
   const stats = createIndexingStats();
   let links: LinkSet | undefined;
@@ -121,12 +122,15 @@ export async function indexPack(input: IndexPackInput): Promise<IndexedPack> {
 
   linkOfsDeltas(table);
   const waiting = new WaitingDeltas(table, scan.refDeltas);
-  const pack = new PackBlocks(writer, budget, stats);
+  const { sweeps } = input;
+  const sweep = sweeps && new PackSweep({ source: sweeps, table, arena, packEnd: tailOffset });
+  const pack = new PackBlocks(writer, budget, { stats, sweep });
   const tools = { pack, openScratch: input.openScratch, objectBytes: budget.objectBytes, pacer, stats };
   const resolver = new DeltaResolver({ table, arena, waiting, budget, tools, sink }, tailOffset);
   const declared = table.count;
   for (let entry = 0; entry < declared; entry++) {
     if ((table.types[entry] as number) >= OBJ_OFS_DELTA) continue;
+    if (sweep !== undefined) await sweep.prepare(entry);
     await resolver.resolveFrom(entry);
     if ((entry & 0x3ff) === 0) report(tailOffset, declared - deltas + resolver.resolved);
   }

@@ -5,6 +5,7 @@
  */
 import type { StorageWriter } from '../../../storage/contract.ts';
 import type { IndexingStats } from '../stats.ts';
+import type { PackSweep } from './pack-sweep.ts';
 
 const OVERLAP = 32 * 1024;
 
@@ -13,6 +14,7 @@ export class PackBlocks {
   private readonly blockBytes: number;
   private readonly maxBlocks: number;
   private readonly stats: IndexingStats;
+  private readonly sweep: PackSweep | undefined;
   private readonly blocks = new Map<number, Uint8Array>();
   /** What `find` or `load` found: the bytes at `at` of `bytes`. */
   bytes: Uint8Array = new Uint8Array(0);
@@ -21,16 +23,22 @@ export class PackBlocks {
   constructor(
     writer: StorageWriter,
     layout: { readonly blockBytes: number; readonly blocks: number },
-    stats: IndexingStats,
+    tools: { readonly stats: IndexingStats; readonly sweep?: PackSweep | undefined },
   ) {
     this.writer = writer;
     this.blockBytes = layout.blockBytes;
     this.maxBlocks = layout.blocks;
-    this.stats = stats;
+    this.stats = tools.stats;
+    this.sweep = tools.sweep;
   }
 
   /** True where `[offset, offset + length)` of the pack is in memory. */
   find(offset: number, length: number): boolean {
+    if (this.sweep?.find(offset, length) === true) {
+      this.bytes = this.sweep.bytes;
+      this.at = this.sweep.at;
+      return true;
+    }
     const number = Math.floor(offset / this.blockBytes);
     const block = this.blocks.get(number);
     if (block === undefined) return false;

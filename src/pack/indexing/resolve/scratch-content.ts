@@ -172,7 +172,7 @@ function scratchTarget(tools: ScratchTools, writer: StorageWriter, size: number,
 }
 
 function scratchOf(tools: ScratchTools, writer: StorageWriter, bytes: number): ScratchContent {
-  return { kind: 'scratch', writer, bytes, blocks: new PackBlocks(writer, BASE_LAYOUT, tools.stats) };
+  return { kind: 'scratch', writer, bytes, blocks: new PackBlocks(writer, BASE_LAYOUT, { stats: tools.stats }) };
 }
 
 /** The stream's output, some pieces at a time. */
