@@ -37,11 +37,11 @@ export function mirrorKeysOfRoot(root: string): MirrorKeys {
   };
 }
 
-/** The files of one pack, in the order in which they are published: git takes a pack for real once its idx is there. */
+/** The files of one pack, in the order in which they are published: git takes a pack for real once its idx is there. A bitmap may come later. */
 export function packKeys(
   packFolder: string,
   packName: string,
-): { readonly pack: string; readonly rev: string; readonly idx: string } {
+): { readonly pack: string; readonly rev: string; readonly idx: string; readonly bitmap: string } {
   const stem = `${packFolder}/${packName}`;
-  return { pack: `${stem}.pack`, rev: `${stem}.rev`, idx: `${stem}.idx` };
+  return { pack: `${stem}.pack`, rev: `${stem}.rev`, idx: `${stem}.idx`, bitmap: `${stem}.bitmap` };
 }

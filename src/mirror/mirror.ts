@@ -14,6 +14,7 @@ import type { Repository } from '../upstream/repository.ts';
 import type { FillOutcome, FillRequest } from './fill.ts';
 import { runFill } from './fill.ts';
 import { LocalCopy, missingOf } from './local-copy.ts';
+import { BitmapJobs } from './maintenance/bitmap-jobs.ts';
 import { Consolidation } from './maintenance/consolidation.ts';
 import { planMerge } from './maintenance/plan-merge.ts';
 import { Advertised } from './refs/advertised.ts';
@@ -43,6 +44,7 @@ export class Mirror {
   readonly #copy: LocalCopy;
   readonly #context: MirrorContext;
   readonly #consolidation: Consolidation;
+  readonly #bitmaps: BitmapJobs;
   readonly #ledger: RefsLedger;
   readonly #boundary: BoundaryCheck;
   readonly #advertised: Advertised;
@@ -79,6 +81,7 @@ export class Mirror {
     });
     this.#context = { repository, services, copy: this.#copy };
     this.#consolidation = new Consolidation(this.#context);
+    this.#bitmaps = new BitmapJobs(this.#context);
     this.#advertised = new Advertised(storage, this.#copy.keys.advertised, memory.advertised);
     this.#wants = new Wants(this.#context, memory.wants, (asker, onBytes) =>
       this.#update('client-waits', asker, { onProgress: (progress) => onBytes(Number(progress)) }),
@@ -289,6 +292,7 @@ export class Mirror {
       if (outcome.kind === 'done') {
         this.#memory.backoff.succeeded();
         logger.info('fill_ended', { repo, ms: now() - startedAtMs });
+        this.#background(this.#bitmaps.see());
       } else if (outcome.kind === 'failed') {
         this.#memory.backoff.failed();
         const fields = { repo, error: outcome.error, retryAtMs: this.#memory.backoff.blockedUntilMs };
@@ -305,6 +309,8 @@ export class Mirror {
     if (isCurrent === 'absent') return;
     if (isCurrent === 'behind' && asker !== this.#warmer) this.#updateSoon(asker);
     await this.#keepAdvertised();
+    // Made by an earlier process, or not made; where requests do no work of their own it is left to who fills.
+    if (this.#services.handOver === undefined) await this.#bitmaps.see();
   }
 
   /** Whether all that upstream shows is here, under the names that it shows. */
@@ -384,6 +390,7 @@ export class Mirror {
     const { jobs, logger, keepAlive } = this.#services;
     const done = submitJob(jobs, job).then((outcome) => {
       if (outcome.kind === 'failed') logger.warn('job_failed', { kind: job.kind, repo, error: outcome.error });
+      return this.#bitmaps.see();
     });
     keepAlive?.(done);
   }

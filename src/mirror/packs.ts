@@ -13,6 +13,8 @@ import type { PackTables } from './pack-tables.ts';
 
 /** An idx of 100 million objects; above it git itself would be at its end. */
 const MAX_INDEX_BYTES = 3_300_000_000;
+/** Far above what we write; git's may be larger, and are of use to git. */
+const MAX_BITMAP_BYTES = 256 * 1024 * 1024;
 
 export interface PackNames {
   /** `MirrorKeys.packFolder`. */
@@ -35,7 +37,14 @@ export async function openPacks(
 ): Promise<OpenPacks> {
   const { sources, close } = await openPackSources(storage, packs, signal);
   try {
-    const store = openObjectStore({ packs: sources, cacheBytes: packs.cacheBytes });
+    const store = openObjectStore({
+      packs: sources,
+      cacheBytes: packs.cacheBytes,
+      async readBitmap(name) {
+        const found = await storage.readAll(packKeys(packs.folder, name).bitmap, MAX_BITMAP_BYTES);
+        return found.kind === 'absent' ? undefined : found.bytes;
+      },
+    });
     return {
       store,
       async close() {
@@ -92,7 +101,7 @@ export async function openPackSources(
 export async function removePacks(storage: Storage, folder: string, names: readonly string[]): Promise<void> {
   const keys = names.map((name) => packKeys(folder, name));
   await storage.delete(keys.map((one) => one.idx));
-  await storage.delete(keys.flatMap((one, n) => [`${folder}/${names[n]}.bitmap`, one.rev, one.pack]));
+  await storage.delete(keys.flatMap((one) => [one.bitmap, one.rev, one.pack]));
 }
 
 function missingPack(name: string): HotpackError {

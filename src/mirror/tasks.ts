@@ -7,6 +7,7 @@
 import type { Oid } from '../bytes/oid.ts';
 import type { Storage } from '../storage/contract.ts';
 import { ingestPack } from './ingest/ingest-pack.ts';
+import { bitmapAtRest } from './maintenance/bitmap-at-rest.ts';
 import { mergeAtRest } from './maintenance/merge-at-rest.ts';
 
 export interface IngestParams {
@@ -49,8 +50,30 @@ export interface WrittenPack {
 
 export type IngestResult = { readonly kind: 'empty' } | WrittenPack;
 
-export type PackTask = IngestParams | MergeParams;
-export type PackTaskResult<T extends PackTask> = T extends IngestParams ? IngestResult : WrittenPack;
+/** The reachability bitmap of one pack at rest. Takes no chunks. */
+export interface BitmapParams {
+  readonly kind: 'bitmap';
+  readonly packFolder: string;
+  readonly packName: string;
+  /** The pack's trailer. */
+  readonly packChecksum: Oid;
+  /** What refs name, the most important first. */
+  readonly tips: readonly Oid[];
+  /** Half of it for reading the pack, half for the sets; tables come on top. */
+  readonly memoryBytes: number;
+}
+
+export type BitmapResult =
+  | { readonly kind: 'built'; readonly commits: number; readonly fileBytes: number }
+  | { readonly kind: 'open' }
+  | { readonly kind: 'nothing' };
+
+export type PackTask = IngestParams | MergeParams | BitmapParams;
+export type PackTaskResult<T extends PackTask> = T extends IngestParams
+  ? IngestResult
+  : T extends MergeParams
+    ? WrittenPack
+    : BitmapResult;
 
 export interface PackThreads {
   /**
@@ -68,7 +91,21 @@ export async function runPackTask<T extends PackTask>(
   chunks: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<PackTaskResult<T>> {
-  const result =
-    task.kind === 'merge' ? await mergeAtRest(storage, task, signal) : await ingestPack(storage, task, chunks, signal);
-  return result as PackTaskResult<T>;
+  return (await run(storage, task, chunks, signal)) as PackTaskResult<T>;
+}
+
+function run(
+  storage: Storage,
+  task: PackTask,
+  chunks: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<IngestResult | BitmapResult> {
+  switch (task.kind) {
+    case 'ingest':
+      return ingestPack(storage, task, chunks, signal);
+    case 'merge':
+      return mergeAtRest(storage, task, signal);
+    case 'bitmap':
+      return bitmapAtRest(storage, task, signal);
+  }
 }

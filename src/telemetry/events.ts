@@ -26,6 +26,7 @@ export type EventName =
   | 'mirror_reset'
   | 'packs_merged'
   | 'packs_removed'
+  | 'bitmap_made'
   // stored answers
   | 'answer_stored'
   | 'answer_failed'

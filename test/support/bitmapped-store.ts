@@ -27,13 +27,9 @@ export async function bitmapOf(
   return await buildBitmap({ store, packChecksum, tips, budgetBytes }, { signal });
 }
 
-/** `packs` with `file` as the bitmap of one of them. */
-export function storeWithBitmap(
-  packs: readonly PackSource[],
-  bitmap: { readonly pack: number; readonly file: Uint8Array | undefined },
-): PackedStore {
-  const { pack, file } = bitmap;
-  return openObjectStore({ packs, cacheBytes: CACHE_BYTES, bitmap: { pack, read: () => Promise.resolve(file) } });
+/** `packs` with `file` as the bitmap of the largest of them. */
+export function storeWithBitmap(packs: readonly PackSource[], file: Uint8Array | undefined): PackedStore {
+  return openObjectStore({ packs, cacheBytes: CACHE_BYTES, readBitmap: () => Promise.resolve(file) });
 }
 
 /** The history's first `commits` commits in one pack, and all that came later in another with some of the first again. */

@@ -4,25 +4,29 @@
  */
 import { isHotpackError } from '../../bytes/error.ts';
 import type { PackCatalog } from '../reading/pack-catalog.ts';
-import type { PackTable } from '../reading/pack-table.ts';
 import { parseBitmapFile } from './bitmap-file.ts';
 import { StoreBitmaps } from './store-bitmaps.ts';
 
-/** Reads the `.bitmap` file beside one of the store's packs; undefined where there is none. */
-export interface BitmapSource {
-  /** Which of the store's packs it belongs to. */
-  readonly pack: number;
-  readonly read: () => Promise<Uint8Array | undefined>;
+/** The `.bitmap` file beside the named pack; undefined where there is none. */
+export type ReadBitmap = (packName: string) => Promise<Uint8Array | undefined>;
+
+/** Which of some packs has the bitmap, where one has: that with the most objects, of equals the first. -1: there are none. */
+export function bitmappedPack(packs: readonly { readonly objects: number }[]): number {
+  let largest = -1;
+  for (const [pack, { objects }] of packs.entries()) {
+    if (largest < 0 || objects > (packs[largest]?.objects as number)) largest = pack;
+  }
+  return largest;
 }
 
 export class BitmapLoader {
   readonly #catalog: PackCatalog;
-  readonly #source: BitmapSource | undefined;
+  readonly #read: ReadBitmap | undefined;
   #loading: Promise<StoreBitmaps | undefined> | undefined;
 
-  constructor(catalog: PackCatalog, source: BitmapSource | undefined) {
+  constructor(catalog: PackCatalog, read: ReadBitmap | undefined) {
     this.#catalog = catalog;
-    this.#source = source;
+    this.#read = read;
   }
 
   /** The same for all who ask, however often; nobody's signal ends it. */
@@ -37,12 +41,13 @@ export class BitmapLoader {
   }
 
   async #load(): Promise<StoreBitmaps | undefined> {
-    if (this.#source === undefined) return undefined;
-    const { pack, read } = this.#source;
+    const pack = bitmappedPack(this.#catalog.tables);
+    const table = this.#catalog.tables[pack];
+    if (this.#read === undefined || table === undefined) return undefined;
     try {
-      const file = await read();
+      const file = await this.#read(table.name);
       if (file === undefined) return undefined;
-      const { objects, idx } = this.#catalog.tables[pack] as PackTable;
+      const { objects, idx } = table;
       return new StoreBitmaps(parseBitmapFile(file, { objects, packChecksum: idx.packChecksum }), this.#catalog, pack);
     } catch (error) {
       // A damaged file stays as it is; a medium that gave no answer may give one next time.

@@ -118,6 +118,8 @@ test('the signal ends a clone and an update in their midst: upstream is let go, 
   await endInMidst();
   expect(await keysOf(storage)).toEqual([]);
   expect(await mirror.warm(asker(), never)).toBe('cloned');
+  // The bitmap follows in the background.
+  await world.idle();
   const before = await keysOf(storage, 'mirrors/');
   const next = commitUpstream(folder);
   world.nowMs += 60_000;

@@ -95,7 +95,7 @@ describe('a bitmap that git has written', () => {
     const name = readdirSync(packs).find((file) => file.endsWith('.bitmap')) as string;
     const file = new Uint8Array(readFileSync(join(packs, name)));
     expect(new DataView(file.buffer).getUint16(6)).toBe(0x15);
-    const store = storeWithBitmap(packSources(folder), { pack: 0, file });
+    const store = storeWithBitmap(packSources(folder), file);
     const bitmaps = await store.bitmaps?.();
     if (bitmaps === undefined) throw new Error("git's bitmap was refused");
     let sets = 0;

@@ -29,12 +29,11 @@ async function prepare(seed: number, options: { readonly bitmappedLast: boolean;
   const built = await bitmapOf(packs.old, history.commits.slice(0, early).toReversed());
   if (built.kind !== 'built') throw new Error(`no bitmap was built: ${built.kind}`);
   const sources = options.bitmappedLast ? [packs.new, packs.old] : [packs.old, packs.new];
-  const pack = options.bitmappedLast ? 1 : 0;
   return {
     history,
     picture: new ObjectPicture(readObjects(history.folder)),
-    fast: storeWithBitmap(sources, { pack, file: built.file }),
-    plain: storeWithBitmap(sources, { pack, file: undefined }),
+    fast: storeWithBitmap(sources, built.file),
+    plain: storeWithBitmap(sources, undefined),
   };
 }
 
@@ -129,7 +128,7 @@ describe('selecting by bitmaps', () => {
   ])('walks where the bitmap is %s', async (_, file) => {
     const { history } = await prepare(47, { bitmappedLast: false });
     const { old } = packedInTwo(history, 45);
-    const store = storeWithBitmap([old], { pack: 0, file });
+    const store = storeWithBitmap([old], file);
     const counters = createWalkCounters();
     const wants = [history.commits[44] as string];
     const { objects } = await selectObjects(store, query({ wants }), { signal, counters });
@@ -143,12 +142,12 @@ describe('selecting by bitmaps', () => {
     const built = await bitmapOf(old, [history.commits[44] as string]);
     const file = built.kind === 'built' ? built.file : undefined;
     let attempts = 0;
-    const read = async (): Promise<Uint8Array | undefined> => {
+    const readBitmap = async (): Promise<Uint8Array | undefined> => {
       await Promise.resolve();
       if (attempts++ === 0) throw new Error('the medium does not answer');
       return file;
     };
-    const store = openObjectStore({ packs: [old], cacheBytes: 1 << 20, bitmap: { pack: 0, read } });
+    const store = openObjectStore({ packs: [old], cacheBytes: 1 << 20, readBitmap });
     const wants = [history.commits[44] as string];
     for (const isRead of [false, true]) {
       const counters = createWalkCounters();

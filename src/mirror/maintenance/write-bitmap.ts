@@ -1,0 +1,69 @@
+/**
+ * Gives a mirror its bitmap: beside the pack with the most objects, made in the pack threads, of what the mirror's refs name.
+ * It is made once for each such pack; what comes in newer packs is walked, until packs are merged.
+ *
+ * git takes one bitmap a repository: those of other packs are removed. Whatever fails or is cut off leaves a mirror without a
+ * bitmap, or one whose pack nobody uses any more: both are as good as before.
+ */
+import type { Oid } from '../../bytes/oid.ts';
+import { bitmappedPack } from '../../pack/bitmap/load-bitmaps.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
+import { packKeys } from '../keys.ts';
+import { runPackWork } from '../ingest/pack-work.ts';
+import type { MirrorContext } from '../services.ts';
+import type { BitmapParams } from '../tasks.ts';
+
+/** `open`: the pack lacks something that its commits refer to. `nothing`: no ref leads into it, or there is no pack. */
+export type BitmapOutcome = 'written' | 'present' | 'open' | 'nothing';
+
+export async function writeBitmap(context: MirrorContext, signal: AbortSignal): Promise<BitmapOutcome> {
+  const { copy, services } = context;
+  const { storage } = services;
+  const snapshot = await copy.snapshot(signal);
+  if (snapshot === undefined) return 'nothing';
+  try {
+    const { packs, garbage } = snapshot.manifest;
+    const base = packs[bitmappedPack(packs)];
+    if (base === undefined) return 'nothing';
+    const bitmapOf = (packName: string): string => packKeys(copy.keys.packFolder, packName).bitmap;
+    // Looked for anew, since another process may have made it; one that is damaged is as good as none.
+    snapshot.store.forgetBitmap();
+    if ((await snapshot.store.bitmaps?.()) !== undefined) return 'present';
+    const task: BitmapParams = {
+      kind: 'bitmap',
+      packFolder: copy.keys.packFolder,
+      packName: base.name,
+      packChecksum: base.checksum,
+      tips: tipsOf(snapshot.held),
+      memoryBytes: services.ingestBytes,
+    };
+    const result = await runPackWork(services, task, noChunks(), signal);
+    if (result.kind !== 'built') return result.kind;
+    const others = [...packs, ...garbage].filter((pack) => pack.name !== base.name);
+    await storage.delete(
+      others.map((pack) => bitmapOf(pack.name)),
+      signal,
+    );
+    // Packs may have been opened anew meanwhile, and looked for the file in vain.
+    const current = await copy.snapshot(signal);
+    current?.store.forgetBitmap();
+    current?.release();
+    return 'written';
+  } finally {
+    snapshot.release();
+  }
+}
+
+/** The most important first: HEAD, branches, tags from the last name on, whatever else is held. */
+function tipsOf({ head, refs }: RefsSnapshot): Oid[] {
+  const tips = new Set<Oid>();
+  if (head.kind === 'symref' || head.kind === 'detached') tips.add(head.oid);
+  const named = (prefix: string): Oid[] =>
+    refs.filter((ref) => ref.name.startsWith(prefix)).map((ref) => ref.peeled ?? ref.oid);
+  for (const oid of named('refs/heads/')) tips.add(oid);
+  for (const oid of named('refs/tags/').toReversed()) tips.add(oid);
+  for (const oid of named('refs/')) tips.add(oid);
+  return [...tips];
+}
+
+async function* noChunks(): AsyncGenerator<Uint8Array, void, undefined> {}
