@@ -5,10 +5,12 @@ import { fileURLToPath } from 'node:url';
 import { DENO_ON_DEPLOY } from '../../support/deno.ts';
 import { temporaryFolder } from '../../support/git.ts';
 import { Hotpack, type HotpackOptions } from '../../support/hotpack.ts';
+import { startS3Server } from '../../support/s3-server.ts';
 import { importCounts, type Count } from '../warming.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const node = join(root, 'node_modules', 'node', 'bin', 'node');
+const nodeCommand = [node, join(root, 'dist/adapters/node.js')];
 
 /** One store, and what is started over it. */
 export interface Place {
@@ -35,7 +37,7 @@ interface Recipe {
   readonly env: Readonly<Record<string, string>>;
   /** What runs `hotpack counts`; default: Node. */
   readonly program?: readonly string[];
-  readonly close?: () => Promise<void>;
+  readonly close?: (() => Promise<void>) | undefined;
 }
 
 function placeOf({ command, env, program, close }: Recipe): Place {
@@ -60,6 +62,12 @@ function placeOf({ command, env, program, close }: Recipe): Place {
   };
 }
 
+/** A bucket of its own. */
+async function openBucket(): Promise<Pick<Recipe, 'env' | 'close'>> {
+  const server = await startS3Server();
+  return { env: server.env(), close: () => server.stop() };
+}
+
 /** The bundle for Deno in a folder of its own, so that nothing else can be loaded. */
 function denoCommand(): string[] {
   const folder = temporaryFolder('bundle');
@@ -73,19 +81,25 @@ export const RUNTIMES: readonly Runtime[] = [
     name: 'Node over a folder',
     isEdge: false,
     hasOwnTable: true,
-    open: () => Promise.resolve(placeOf({ command: [node, join(root, 'dist/adapters/node.js')], env: {} })),
+    open: () => Promise.resolve(placeOf({ command: nodeCommand, env: {} })),
   },
   {
-    name: 'Deno over a folder and its own key-value store',
+    name: 'Node over S3',
     isEdge: false,
-    open: () =>
-      Promise.resolve(
-        placeOf({
-          command: denoCommand(),
-          env: { HOTPACK_KV: `deno:${join(temporaryFolder('kv'), 'kv.sqlite3')}` },
-          program: [DENO_ON_DEPLOY, 'run', '-A', '--unstable-kv', '--no-config'],
-        }),
-      ),
+    open: async () => placeOf({ command: nodeCommand, ...(await openBucket()) }),
+  },
+  {
+    name: 'Deno over S3 and its own key-value store',
+    isEdge: false,
+    async open() {
+      const { env, close } = await openBucket();
+      return placeOf({
+        command: denoCommand(),
+        env: { ...env, HOTPACK_KV: `deno:${join(temporaryFolder('kv'), 'kv.sqlite3')}` },
+        program: [DENO_ON_DEPLOY, 'run', '-A', '--unstable-kv', '--no-config'],
+        close,
+      });
+    },
   },
   {
     name: 'workerd over R2, Workers KV and a queue',
