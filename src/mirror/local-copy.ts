@@ -23,6 +23,8 @@ import { createCopyMemory, type CopyMemory } from './repository-memory.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
 import { SharedPacks } from './snapshot.ts';
 
+/** What has been open for so long is held against the store before it is used. */
+const READ_AGAIN_MS = 10 * 60 * 1000;
 const MAX_REFS_BYTES = 512 * 1024 * 1024;
 const CONFIG = '[core]\n\trepositoryformatversion = 0\n\tfilemode = false\n\tbare = true\n';
 
@@ -47,6 +49,8 @@ export interface LocalCopyOptions {
 interface Opened {
   manifest: Manifest;
   held: RefsSnapshot;
+  /** When the manifest was read, or last looked at again. */
+  readAtMs: number;
   readonly packs: SharedPacks;
 }
 
@@ -84,6 +88,16 @@ export class LocalCopy {
         if (this.#opened === opening) this.#opened = undefined;
         return undefined;
       }
+      if (this.#options.now() - opened.readAtMs >= READ_AGAIN_MS) {
+        // Others may have merged what is open here, and its files go a day later.
+        opened.readAtMs = this.#options.now();
+        // oxlint-disable-next-line no-await-in-loop
+        await raceSignal(
+          this.refresh().catch(() => undefined),
+          signal,
+        );
+        continue;
+      }
       if (!opened.packs.isClosed) return opened.packs.snapshot(opened.manifest, opened.held);
       if (this.#opened === opening) this.#opened = undefined;
     }
@@ -120,6 +134,18 @@ export class LocalCopy {
       this.#options.onStored(manifest.packs);
       if (this.#opened !== undefined) await this.#reopen(manifest);
       return 'replaced';
+    });
+  }
+
+  /** Looks whether another process has changed what is open here. True where it has. */
+  refresh(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const present = await this.#opened?.catch(() => undefined);
+      const manifest = await this.#catalog.read();
+      if (present === undefined || manifest === undefined || isEqualPacks(present.manifest, manifest)) return false;
+      if (manifest.packs.length === 0) await this.#letGo();
+      else await this.#reopen(manifest);
+      return true;
     });
   }
 
@@ -313,7 +339,7 @@ export class LocalCopy {
     try {
       // Refs that an interrupted change left behind may name what is not here.
       const held = heldOf(await this.#readHeld(), (oid) => open.store.find(oid) >= 0);
-      return { manifest, held, packs: new SharedPacks(open) };
+      return { manifest, held, readAtMs: this.#options.now(), packs: new SharedPacks(open) };
     } catch (error) {
       await open.close();
       throw error;

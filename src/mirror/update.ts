@@ -2,7 +2,7 @@
  * Brings a mirror that is here up to what upstream shows: one fetch for the tips that are missing, with our tips as haves,
  * then the refs. And the same for objects that somebody asked for by hash.
  */
-import { whileWorking } from '../bytes/abort.ts';
+import { raceSignal, whileWorking } from '../bytes/abort.ts';
 import type { Oid } from '../bytes/oid.ts';
 import { OBJ_COMMIT } from '../pack/codec/object-type.ts';
 import { closure, reachesAll } from '../pack/walk/reachable.ts';
@@ -13,6 +13,7 @@ import type { Publication } from './catalog/edits.ts';
 import type { PackClass, Stray } from './catalog/manifest.ts';
 import { countChunks } from './ingest/count-chunks.ts';
 import { takeIn } from './ingest/take-in.ts';
+import type { LocalCopy } from './local-copy.ts';
 import { missingOf } from './local-copy.ts';
 import { heldOf } from './refs/held-refs.ts';
 import { advertisedOids, branchTips, sameRefs } from './refs/tips.ts';
@@ -42,7 +43,7 @@ export async function runUpdate(
   signal: AbortSignal,
 ): Promise<UpdateOutcome> {
   const { copy } = context;
-  const before = await copy.snapshot(signal);
+  const before = await latestSnapshot(copy, branchTips(update.refs), signal);
   if (before === undefined) return 'absent';
   try {
     const missing = missingOf(before, branchTips(update.refs));
@@ -81,7 +82,7 @@ export async function fetchWants(
   request: { readonly wants: readonly Oid[]; readonly asker: Asker; readonly onBytes: (bytes: number) => void },
   signal: AbortSignal,
 ): Promise<void> {
-  const before = await context.copy.snapshot(signal);
+  const before = await latestSnapshot(context.copy, request.wants, signal);
   if (before === undefined) return;
   try {
     const wants = missingOf(before, request.wants);
@@ -93,6 +94,19 @@ export async function fetchWants(
   } finally {
     before.release();
   }
+}
+
+/** One that holds `oids`, or is what the store has now: another process may have fetched them. */
+async function latestSnapshot(
+  copy: LocalCopy,
+  oids: readonly Oid[],
+  signal: AbortSignal,
+): Promise<MirrorSnapshot | undefined> {
+  const snapshot = await copy.snapshot(signal);
+  if (snapshot === undefined || missingOf(snapshot, oids).length === 0) return snapshot;
+  if (!(await raceSignal(copy.refresh(), signal).catch(() => false))) return snapshot;
+  snapshot.release();
+  return copy.snapshot(signal);
 }
 
 async function fetchInto(
