@@ -1,6 +1,6 @@
 /** The only composition root: every room is made here, once, and handed what it works with. */
 import { createAccess } from './access/gate.ts';
-import { SharedAnswers } from './answers/shared-answers.ts';
+import { Answers } from './answers/answers.ts';
 import { createDeadline, raceSignal } from './bytes/abort.ts';
 import type { Config } from './config.ts';
 import { createEdgeRooms } from './edge-rooms.ts';
@@ -21,6 +21,7 @@ import { createServe } from './serve/serve.ts';
 import { createLogger } from './telemetry/logger.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createUpstream } from './upstream/client.ts';
+import type { Repository } from './upstream/repository.ts';
 import { VERSION } from './version.ts';
 import { createWarm } from './warm/warm.ts';
 
@@ -40,7 +41,7 @@ const OPEN_MIRRORS = 8;
 const INGEST_SHARE = 1 / 2;
 const CACHE_SHARE = 1 / 4 / OPEN_MIRRORS;
 const ANSWERS_SHARE = 1 / 8;
-/** How long a finished answer waits for others who ask the same before its mirror is there. */
+/** How long a finished answer that was not stored waits for others who ask the same. */
 const LINGER_MS = 30_000;
 const PROBE_TIMEOUT_MS = 2_000;
 const DAY_MS = 86_400_000;
@@ -100,17 +101,24 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       cacheBytes: Math.floor(config.memoryBytes * CACHE_SHARE),
       refCheckIntervalMs: config.refCheckIntervalMs,
       onStored: () => storedMirrors.changed(),
+      onEmptied: forgetAnswers,
     },
     { maxOpen: OPEN_MIRRORS },
   );
   const mirrors: MirrorSource = edge?.mirrors ?? lasting;
-  const answers = new SharedAnswers({
+  const answers = new Answers({
     storage,
-    maxBytes: config.packCacheBytes,
+    maxBytes: platform.sharesWork ? config.packCacheBytes : 0,
     memoryBytes: Math.floor(config.memoryBytes * ANSWERS_SHARE),
     lingerMs: LINGER_MS,
-    onSpoolFailed: (error) => logger.warn('answer_failed', { error }),
+    shares: platform.sharesWork,
+    onEvicted: (count) => metrics.evictions.add({ what: 'answers' }, count),
+    onFailed: (error) => logger.warn('answer_failed', { error }),
   });
+  /** They were given to those who could read what was here before. */
+  function forgetAnswers({ name, key }: Repository): void {
+    answers.forget(key).catch((error: unknown) => logger.warn('storage_failed', { repo: name, error }));
+  }
   const access = createAccess(
     {
       upstream,
@@ -119,6 +127,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       metrics,
       logger,
       onVisibility: (repository, visibility) => {
+        forgetAnswers(repository);
         mirrors
           .of(repository)
           .noteVisibility(visibility)
@@ -161,7 +170,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
   const serve = createServe({
     popularity,
     mirrors,
-    answers: platform.sharesWork ? answers : undefined,
+    answers,
     upstream,
     now,
     logger,
@@ -234,6 +243,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       const removing = removeAbandonedJob(storage, now);
       if (removing !== undefined) periodic.add(removing);
       warm.start();
+      answers.load().catch((error: unknown) => logger.warn('answer_failed', { error }));
       logger.info('started', { version: VERSION, runtime: platform.kind });
     },
     runDue: () => periodic.runDue(),

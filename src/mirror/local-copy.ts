@@ -40,6 +40,8 @@ export interface LocalCopyOptions {
   readonly makeRoom: (signal: AbortSignal) => Promise<void>;
   /** Told where packs came or went, with the packs that are there now. */
   readonly onStored: (packs: Manifest['packs']) => void;
+  /** Told where what was here belongs to a repository no more. */
+  readonly onEmptied?: (() => void) | undefined;
   /** Default: its own. */
   readonly memory?: CopyMemory;
   /** Tables of packs that others opened before. */
@@ -303,7 +305,8 @@ export class LocalCopy {
   }
 
   async #empty(visibility: Visibility): Promise<void> {
-    const { now, storage } = this.#options;
+    const { now, storage, onEmptied } = this.#options;
+    onEmptied?.();
     await this.#catalog.swap((current) => current && editReset(current, visibility, now()));
     await storage.put(this.keys.packedRefs, writePackedRefs([]));
     await storage.put(this.keys.head, writeHead({ kind: 'absent' }));

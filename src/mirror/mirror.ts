@@ -75,6 +75,7 @@ export class Mirror {
         if (planMerge(packs) !== undefined) this.#mergeSoon();
       },
       makeRoom: (signal) => this.#consolidation.makeRoom(signal),
+      onEmptied: () => services.onEmptied?.(repository),
       onDamage: (error) => logger.error('mirror_damaged', { repo: repository.name, error }),
       memory: memory.copy,
       tables: services.tables,

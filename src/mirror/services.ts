@@ -29,6 +29,8 @@ export interface MirrorServices {
   readonly refCheckIntervalMs: number;
   /** Told where packs came or went. */
   readonly onStored?: () => void;
+  /** Told where a mirror starts empty, since the repository is another one now or others may read it. */
+  readonly onEmptied?: (repository: Repository) => void;
   /**
    * Where an event may end at any moment: packs of first fills are taken in by stages (edge/staged-pack.ts). A fill that has
    * staged more than `endsAfterBytes` ends there, so that another event indexes with requests of its own.

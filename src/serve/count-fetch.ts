@@ -5,7 +5,7 @@ import { OBJECT_TYPE_NAMES } from '../pack/codec/object-type.ts';
 import { dependsOnWants, isClone } from '../popularity/is-clone.ts';
 import { requestShape } from '../popularity/request-shape.ts';
 import type { FetchRequest } from '../protocol/fetch-request.ts';
-import { tellAccepted } from './accepted-body.ts';
+import { tellAccepted } from './body/accepted-body.ts';
 import type { Serving } from './services.ts';
 
 /** A promisor asks for blobs by the thousand; the first few tell what they all are. */

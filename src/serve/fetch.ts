@@ -8,10 +8,11 @@ import type { FetchRequest } from '../protocol/fetch-request.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import { answerFromMirror } from './from-mirror.ts';
 import { forwardRaw, passThrough } from './pass-through.ts';
-import { dependsOnRefs, planFetch, wantsWholeHistory } from './plan-fetch.ts';
+import { dependsOnRefs, type FetchState, planFetch, wantsWholeHistory } from './plan-fetch.ts';
 import { refsShown } from './refs-shown.ts';
 import type { Serving } from './services.ts';
 import { uploadPackResponse } from './services.ts';
+import { tagsHere } from './tags-here.ts';
 
 /** `body` is the request as it came, for what only upstream can answer. */
 export async function answerFetch(serving: Serving, request: FetchRequest, body: Uint8Array): Promise<Response> {
@@ -21,8 +22,7 @@ export async function answerFetch(serving: Serving, request: FetchRequest, body:
   let isTaken = false;
   try {
     const refs = await refsFor(serving, request, snapshot);
-    const isHere = snapshot && ((oid: string) => snapshot.store.find(oid) >= 0);
-    const plan = planFetch(request, { isHere, refs });
+    const plan = planFetch(request, stateOf(snapshot, refs));
     if (plan.kind === 'unknown-ref') {
       throw new HotpackError('unknown_ref', `unknown ref ${plan.name}`, { detail: { name: plan.name } });
     }
@@ -47,6 +47,11 @@ export async function answerFetch(serving: Serving, request: FetchRequest, body:
   }
 }
 
+function stateOf(snapshot: MirrorSnapshot | undefined, refs: RefsSnapshot | undefined): FetchState {
+  const isHere = snapshot && ((oid: Oid) => snapshot.store.find(oid) >= 0);
+  return { isHere, refs, tagsHere: () => (snapshot && refs ? tagsHere(refs, snapshot.store) : []) };
+}
+
 /** v0 and v1 clients were shown with their refs whether upstream is shallow. */
 async function isCutUpstream({ context, mirror, asker }: Serving): Promise<boolean> {
   const { granted, arrivedAtMs, signal, protocol } = context;
@@ -68,7 +73,7 @@ async function answerWithMissing(
   let isTaken = false;
   try {
     const refs = await refsFor(serving, request, snapshot);
-    const plan = planFetch(request, { isHere: (oid) => snapshot.store.find(oid) >= 0, refs });
+    const plan = planFetch(request, stateOf(snapshot, refs));
     if (plan.kind !== 'select') return await forwardRaw(serving, body);
     // Some wants may have been here before, and upstream shows them no more.
     const refused = await settle(serving, { request, snapshot, wants: plan.query.wants, refs, body });

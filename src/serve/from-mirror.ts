@@ -1,21 +1,33 @@
-/** Answers that the mirror gives: negotiation, selection, and the pack streamed out of stored entries. */
+/**
+ * Answers out of what is here: negotiation, then the pack. It is taken as it was stored, followed while it is made for
+ * somebody else, or made: selected from the mirror and streamed out of stored entries.
+ */
+import type { Made } from '../answers/answers.ts';
+import { costOfWork } from '../answers/answer-cost.ts';
+import { answerKey, type AnswerQuestion, tagsDigest } from '../answers/answer-key.ts';
+import type { StoredAnswer } from '../answers/stored-answers.ts';
 import type { MirrorSnapshot } from '../mirror/snapshot.ts';
 import type { Selection, SelectionQuery } from '../pack/selection.ts';
+import { createWalkCounters, type WalkOptions } from '../pack/walk/contract.ts';
 import { commonHaves, isReady } from '../pack/walk/negotiate.ts';
 import { selectObjects } from '../pack/walk/select-objects.ts';
+import { createPackCounters } from '../pack/writing/pack-query.ts';
+import { indexOfObject } from '../pack/writing/selected-objects.ts';
 import { streamPack } from '../pack/writing/stream-pack.ts';
-import { recallWholeSet, rememberWholeSet } from '../pack/writing/whole-set.ts';
+import { recallWholeSet, rememberWholeSet, wholeSetOf } from '../pack/writing/whole-set.ts';
 import type { FetchRequest } from '../protocol/fetch-request.ts';
 import { writeV0Answer } from '../protocol/fetch/v0-answer.ts';
 import type { ShallowInfo, WantedRef } from '../protocol/fetch/v2-answer.ts';
 import { planV2Answer, writeV2Answer } from '../protocol/fetch/v2-answer.ts';
-import { streamAnswer } from './answer-stream.ts';
+import { followedResponse } from './body/followed-response.ts';
+import { storedResponse } from './body/stored-response.ts';
 import type { Serving } from './services.ts';
 import { uploadPackResponse } from './services.ts';
+import { digestOfTags } from './tags-here.ts';
 
 export interface MirrorFetch {
   readonly request: FetchRequest;
-  /** Retained for this answer: released when it ends. */
+  /** Retained for this answer: released when it is made. */
   readonly snapshot: MirrorSnapshot;
   readonly query: SelectionQuery;
   readonly wantedRefs: readonly WantedRef[];
@@ -25,97 +37,169 @@ const NOTHING_MOVES: ShallowInfo = { shallow: [], unshallow: [] };
 
 /** Takes over the snapshot, also where it rejects. */
 export async function answerFromMirror(serving: Serving, fetch: MirrorFetch): Promise<Response> {
-  const { snapshot } = fetch;
+  const { answers, context } = serving;
+  const { request, snapshot, query } = fetch;
+  let isTaken = false;
   try {
-    const answer = await decide(serving, fetch);
-    if (answer.kind === 'whole') {
-      snapshot.release();
-      return uploadPackResponse(answer.bytes as BodyInit, 'mirror');
+    const question = questionOf(serving, fetch);
+    const { packFollows, writeHead } = await negotiate(serving, fetch, question);
+    // The boundary is told before a pack that comes with a later request.
+    const needsBoundary = request.version !== 2 && request.deepen.kind !== 'none';
+    if (!packFollows && !needsBoundary) return whole(writeHead(NOTHING_MOVES));
+
+    const stored = await answers.find(question);
+    if (!packFollows) return whole(writeHead(stored === undefined ? await boundary(serving, fetch) : taken(stored)));
+    if (stored !== undefined)
+      return storedResponse(serving, request, { answer: stored, head: writeHead(stored.header) });
+
+    const joined = await answers.join(
+      {
+        question,
+        make: (signal) => {
+          isTaken = true;
+          return make(serving, { snapshot, query, question }, signal);
+        },
+      },
+      context.signal,
+    );
+    switch (joined.kind) {
+      case 'stored':
+        return storedResponse(serving, request, { answer: joined.answer, head: writeHead(joined.answer.header) });
+      case 'following': {
+        const { follower, began } = joined;
+        const head = writeHead(follower.header.shallowInfo ?? NOTHING_MOVES);
+        const note = began ? 'hotpack: packed from the mirror' : 'hotpack: shared with a fetch that is under way';
+        return followedResponse(serving, request, { follower, head, note, source: began ? 'mirror' : 'pack-cache' });
+      }
+      default:
+        throw new TypeError(`a mirror does not answer with ${joined.kind}`);
     }
-    return uploadPackResponse(streamPackAnswer(serving, fetch, answer), 'mirror');
+  } finally {
+    if (!isTaken) snapshot.release();
+  }
+}
+
+/** The question that the mirror is asked: what names stand for is known, and of the haves only those count that are here. */
+function questionOf(serving: Serving, { request, snapshot, query }: MirrorFetch): AnswerQuestion {
+  return {
+    repository: serving.context.repository.key,
+    wants: query.wants,
+    haves: commonHaves(snapshot.store, query.haves),
+    shallows: query.shallows,
+    deepen: query.deepen,
+    filter: query.filter,
+    thin: query.thin,
+    ofsDelta: request.ofsDelta,
+    tags: request.includeTag ? digestOfTags(query.includeTags) : undefined,
+  };
+}
+
+interface Negotiated {
+  readonly packFollows: boolean;
+  /** Everything in front of the pack. */
+  readonly writeHead: (shallowInfo: ShallowInfo) => Uint8Array;
+}
+
+async function negotiate(
+  serving: Serving,
+  { request, snapshot, query, wantedRefs }: MirrorFetch,
+  question: AnswerQuestion,
+): Promise<Negotiated> {
+  const common = question.haves;
+  const asksReady = common.length > 0 && !request.done;
+  const ready = asksReady && (await suffice(serving, snapshot, question));
+  if (request.version === 2) {
+    const plan = planV2Answer(request, { common, ready });
+    return {
+      packFollows: plan.kind === 'pack',
+      writeHead: (shallowInfo) => writeV2Answer(plan, request, { shallowInfo, wantedRefs }),
+    };
+  }
+  const known = new Set(common);
+  const negotiation = {
+    isCommon: (oid: string) => known.has(oid),
+    readyAfterHaves: ready ? query.haves.length : undefined,
+  };
+  return {
+    packFollows: writeV0Answer(request, negotiation, NOTHING_MOVES).packFollows,
+    writeHead: (shallowInfo) => writeV0Answer(request, negotiation, shallowInfo).bytes,
+  };
+}
+
+async function suffice(serving: Serving, { store }: MirrorSnapshot, question: AnswerQuestion): Promise<boolean> {
+  const { readiness, context } = serving;
+  const key = `${question.repository} ${answerKey(question)}`;
+  const present = readiness.get(key);
+  if (present !== undefined) return present;
+  const { wants, haves } = question;
+  const ready = await isReady(store, { wants, common: haves }, { signal: context.signal });
+  readiness.set(key, ready);
+  return ready;
+}
+
+function boundary({ context }: Serving, { snapshot, query }: MirrorFetch): Promise<ShallowInfo> {
+  return select(snapshot.store, query, { signal: context.signal });
+}
+
+function taken(stored: StoredAnswer): ShallowInfo {
+  stored.release();
+  return stored.header;
+}
+
+/** Selects and streams; lets go of the snapshot when it has ended, or failed to begin. */
+async function make(
+  { mirror }: Serving,
+  ask: { readonly snapshot: MirrorSnapshot; readonly query: SelectionQuery; readonly question: AnswerQuestion },
+  signal: AbortSignal,
+): Promise<Made> {
+  const { snapshot, query, question } = ask;
+  const { store } = snapshot;
+  const { ofsDelta } = question;
+  try {
+    const walked = createWalkCounters();
+    const selection = await select(store, query, { signal, counters: walked });
+    const { objects, clientHas, shallow, unshallow } = selection;
+    const written = createPackCounters();
+    const isWhole = wholeSetOf(objects) !== undefined && ofsDelta;
+    return {
+      kind: 'pack',
+      header: { shallowInfo: { shallow, unshallow }, wantedRefs: [] },
+      chunks: streamPack(
+        store,
+        { objects, clientHas, ofsDelta, thin: query.thin },
+        { signal, counters: written, openScratch: () => mirror.openScratch() },
+      ),
+      objects: () => objects.length,
+      costUs: () =>
+        costOfWork({
+          walked: walked.commitsRead + walked.treesRead + walked.tagsRead + walked.sizesAsked,
+          selected: isWhole ? 0 : objects.length,
+          deflated: written.deflated,
+        }),
+      ...(question.tags === undefined ? {} : { variant: variantOf(snapshot, query, selection) }),
+      onEnd: () => snapshot.release(),
+    };
   } catch (error) {
     snapshot.release();
     throw error;
   }
 }
 
-type Decision =
-  | { readonly kind: 'whole'; readonly bytes: Uint8Array }
-  | {
-      readonly kind: 'pack';
-      readonly head: Uint8Array;
-      readonly objects: Uint32Array;
-      readonly clientHas: Uint32Array;
-    };
-
-async function decide(serving: Serving, fetch: MirrorFetch): Promise<Decision> {
-  const { request, snapshot, query, wantedRefs } = fetch;
-  const { store } = snapshot;
-  const { signal } = serving.context;
-  const common = commonHaves(store, request.haves);
-  const asksReady = common.length > 0 && !request.done;
-  const ready = asksReady && (await isReady(store, { wants: query.wants, common }, { signal }));
-
-  if (request.version === 2) {
-    const plan = planV2Answer(request, { common, ready });
-    if (plan.kind !== 'pack') {
-      return { kind: 'whole', bytes: writeV2Answer(plan, request, { shallowInfo: NOTHING_MOVES, wantedRefs }) };
-    }
-    const selection = await select(store, query, signal);
-    const head = writeV2Answer(plan, request, { shallowInfo: selection, wantedRefs });
-    return { kind: 'pack', head, objects: selection.objects, clientHas: selection.clientHas };
-  }
-
-  const known = new Set(common);
-  const negotiation = {
-    isCommon: (oid: string) => known.has(oid),
-    readyAfterHaves: ready ? request.haves.length : undefined,
-  };
-  // Whether a pack follows does not depend on the boundary: look before the costly part.
-  const packFollows = writeV0Answer(request, negotiation, NOTHING_MOVES).packFollows;
-  const needsSelection = packFollows || request.deepen.kind !== 'none';
-  if (!needsSelection) return { kind: 'whole', bytes: writeV0Answer(request, negotiation, NOTHING_MOVES).bytes };
-  const selection = await select(store, query, signal);
-  const { bytes } = writeV0Answer(request, negotiation, selection);
-  if (!packFollows) return { kind: 'whole', bytes };
-  return { kind: 'pack', head: bytes, objects: selection.objects, clientHas: selection.clientHas };
-}
-
 /** Walks nothing where it is known that everything is asked for. */
-async function select(store: MirrorSnapshot['store'], query: SelectionQuery, signal: AbortSignal): Promise<Selection> {
+async function select(store: MirrorSnapshot['store'], query: SelectionQuery, options: WalkOptions): Promise<Selection> {
   const whole = recallWholeSet(store, query);
   if (whole !== undefined) return whole;
-  const selection = await selectObjects(store, query, { signal });
+  const selection = await selectObjects(store, query, options);
   rememberWholeSet(store, query, selection);
   return selection;
 }
 
-function streamPackAnswer(
-  serving: Serving,
-  fetch: MirrorFetch,
-  answer: Extract<Decision, { readonly kind: 'pack' }>,
-): ReadableStream<Uint8Array> {
-  const { context, logger, mirror } = serving;
-  const { request, snapshot } = fetch;
-  const { objects, clientHas } = answer;
-  const pack = streamPack(
-    snapshot.store,
-    { objects, clientHas, ofsDelta: request.ofsDelta, thin: request.thinPack },
-    { signal: context.signal, openScratch: () => mirror.openScratch() },
-  );
-  const stale = context.granted.stale ? '; upstream gives no answer, so this may not be its latest' : '';
-  return streamAnswer(
-    request,
-    {
-      head: answer.head,
-      chunks: pack,
-      note: `hotpack: ${objects.length} objects from the mirror${stale}`,
-      onEnd: (error) => {
-        snapshot.release();
-        if (error === undefined || context.signal.aborted) return;
-        logger.error('request_failed', { repo: context.repository.name, error });
-      },
-    },
-    context.signal,
-  );
+/** The tags that go along: with these the answer is another one than with others. */
+function variantOf({ store }: MirrorSnapshot, query: SelectionQuery, { objects }: Selection): string {
+  const added = query.includeTags.filter(({ tag }) => indexOfObject(objects, store.find(tag)) >= 0);
+  return tagsDigest(added.map(({ tag }) => tag));
+}
+
+function whole(bytes: Uint8Array): Response {
+  return uploadPackResponse(bytes as BodyInit, 'mirror');
 }

@@ -6,12 +6,15 @@ import type { Deepen, SelectionQuery } from '../pack/selection.ts';
 import type { FetchRequest } from '../protocol/fetch-request.ts';
 import type { WantedRef } from '../protocol/fetch/v2-answer.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
+import type { TagHere } from './tags-here.ts';
 
 export interface FetchState {
   /** Whether an object is in the mirror; undefined where there is no mirror. */
   readonly isHere: ((oid: Oid) => boolean) | undefined;
   /** Fresh where `dependsOnRefs(request)`, else as last known; undefined where nothing is known. */
   readonly refs: RefsSnapshot | undefined;
+  /** For `include-tag`: annotated tags that are here. Asked for only then. */
+  readonly tagsHere: () => readonly TagHere[];
 }
 
 export type FetchPlan =
@@ -48,7 +51,6 @@ export function planFetch(request: FetchRequest, state: FetchState): FetchPlan {
     return { kind: 'pass-through', why: 'foreign' };
   }
   if (state.isHere === undefined) return { kind: 'pass-through', why: 'cold' };
-  const refs = state.refs?.refs ?? [];
 
   const wantedRefs: WantedRef[] = [];
   for (const name of request.wantRefs) {
@@ -68,13 +70,7 @@ export function planFetch(request: FetchRequest, state: FetchState): FetchPlan {
   const isHere = state.isHere;
   const missing = needed.filter((oid) => !isHere(oid));
   if (missing.length > 0) return { kind: 'obtain', missing };
-  const includeTags = request.includeTag
-    ? refs.flatMap((ref) =>
-        ref.name.startsWith('refs/tags/') && ref.peeled !== undefined && isHere(ref.oid)
-          ? [{ tag: ref.oid, peeled: ref.peeled }]
-          : [],
-      )
-    : [];
+  const includeTags = request.includeTag ? state.tagsHere() : [];
   const { haves, shallows, thinPack: thin } = request;
   return { kind: 'select', query: { wants, haves, shallows, deepen, filter, includeTags, thin }, wantedRefs };
 }

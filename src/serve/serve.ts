@@ -1,6 +1,7 @@
 /** Answers parsed requests of clients that may read the repository. */
 import { parseV0Fetch } from '../protocol/fetch/v0-request.ts';
 import { parseV2Command } from '../protocol/v2-command.ts';
+import { BoundedMap } from '../upstream/bounded-map.ts';
 import { advertise } from './advertise.ts';
 import type { Serve, ServeContext } from './contract.ts';
 import { counted } from './count-fetch.ts';
@@ -10,14 +11,18 @@ import { forwardRaw } from './pass-through.ts';
 import type { ServeServices, Serving } from './services.ts';
 import { uploadPackResponse } from './services.ts';
 
+const MAX_REMEMBERED = 4_096;
+
 export function createServe(services: ServeServices): Serve {
+  const readiness = new BoundedMap<string, boolean>(MAX_REMEMBERED);
+
   async function serving(context: ServeContext): Promise<Serving> {
     const { granted, repository, credential } = context;
     const mirror = services.mirrors.of(repository, context.waitUntil);
     if (granted.visibility === 'public') await mirror.noteVisibility('public');
     const visibility = granted.visibility === 'public' ? 'public' : 'unknown';
     const asker = { credential, capabilities: granted.facts.v2Capabilities, visibility } as const;
-    return { ...services, context, mirror, asker };
+    return { ...services, readiness, context, mirror, asker };
   }
 
   return {

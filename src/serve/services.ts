@@ -1,17 +1,17 @@
 /** What answering works with. */
-import type { SharedAnswers } from '../answers/shared-answers.ts';
+import type { Answers } from '../answers/answers.ts';
 import type { Mirror } from '../mirror/mirror.ts';
 import type { MirrorSource } from '../mirror/mirrors.ts';
 import type { Asker } from '../mirror/services.ts';
 import type { PopularityCounters } from '../popularity/contract.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { BoundedMap } from '../upstream/bounded-map.ts';
 import type { Upstream } from '../upstream/contract.ts';
 import type { ServeContext } from './contract.ts';
 
 export interface ServeServices {
   readonly mirrors: Pick<MirrorSource, 'of'>;
-  /** Absent where no request may follow what another one began (Workers). */
-  readonly answers: SharedAnswers | undefined;
+  readonly answers: Answers;
   readonly upstream: Upstream;
   readonly popularity: PopularityCounters;
   readonly now: () => number;
@@ -24,6 +24,8 @@ export interface ServeServices {
 
 /** One request on its way through the room. */
 export interface Serving extends ServeServices {
+  /** Whether the haves of a question sufficed, by its key; objects by their names never change that. */
+  readonly readiness: BoundedMap<string, boolean>;
   readonly context: ServeContext;
   readonly mirror: Mirror;
   readonly asker: Asker;
@@ -31,8 +33,13 @@ export interface Serving extends ServeServices {
 
 export type AnswerSource = 'mirror' | 'pack-cache' | 'upstream';
 
-export function uploadPackResponse(body: BodyInit | null, source: AnswerSource): Response {
+/** `bytes`: how long the body is, where that is known before. */
+export function uploadPackResponse(body: BodyInit | null, source: AnswerSource, bytes?: number): Response {
   return new Response(body, {
-    headers: { 'content-type': 'application/x-git-upload-pack-result', 'x-hotpack-source': source },
+    headers: {
+      'content-type': 'application/x-git-upload-pack-result',
+      'x-hotpack-source': source,
+      ...(bytes === undefined ? {} : { 'content-length': String(bytes) }),
+    },
   });
 }

@@ -24,6 +24,8 @@ export interface Metrics {
   readonly upstreamBytes: Counter<NoLabels>;
   readonly mirrors: Gauge<NoLabels>;
   readonly storedBytes: Gauge<{ what: StoredKind }>;
+  /** What went from the store to make room. */
+  readonly evictions: Counter<{ what: StoredKind }>;
   readonly jobs: Gauge<{ state: JobState }>;
   readonly access: Counter<{ decision: AccessDecision }>;
   readonly clones: Counter<NoLabels>;
@@ -75,6 +77,11 @@ export function createMetrics(): Metrics {
     storedBytes: registry.gauge({
       name: 'hotpack_stored_bytes',
       help: 'Bytes in the store, by what they are.',
+      labels: ['what'],
+    }),
+    evictions: registry.counter({
+      name: 'hotpack_evictions_total',
+      help: 'Things removed from the store to make room, by what they were.',
       labels: ['what'],
     }),
     jobs: registry.gauge({ name: 'hotpack_jobs', help: 'Background jobs by state.', labels: ['state'] }),

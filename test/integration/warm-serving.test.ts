@@ -54,7 +54,11 @@ async function workOf(storage: Storage, folder: string, lines: readonly string[]
   const { store } = packs;
   const command = parseV2Command(body([...V2_FETCH, ...lines, FLUSH]));
   if (command.kind !== 'fetch') throw new Error(command.kind);
-  const plan = planFetch(command.request, { isHere: (oid) => store.find(oid) >= 0, refs: undefined });
+  const plan = planFetch(command.request, {
+    isHere: (oid) => store.find(oid) >= 0,
+    refs: undefined,
+    tagsHere: () => [],
+  });
   if (plan.kind !== 'select') return plan;
   const { objects, clientHas, shallow } = await selectObjects(store, plan.query, { signal });
   const counters = createPackCounters();

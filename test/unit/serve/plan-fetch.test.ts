@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { createFetchRequest } from '../../../src/protocol/fetch/create-fetch-request.ts';
 import type { FetchRequest } from '../../../src/protocol/fetch-request.ts';
-import type { FetchPlan } from '../../../src/serve/plan-fetch.ts';
+import type { FetchPlan, FetchState } from '../../../src/serve/plan-fetch.ts';
+import { tagsHere } from '../../../src/serve/tags-here.ts';
 import { dependsOnRefs, isCloneLike, planFetch } from '../../../src/serve/plan-fetch.ts';
 
 const oid = (digit: string): string => digit.repeat(40);
@@ -20,6 +21,8 @@ const refs = {
   ],
 };
 const isHere = (name: string): boolean => name !== gone;
+const here: FetchState = { isHere, refs, tagsHere: () => tagsHere(refs, { find: (name) => (isHere(name) ? 0 : -1) }) };
+const unknown: FetchState = { isHere, refs: undefined, tagsHere: () => [] };
 const ask = (change: Partial<FetchRequest> = {}): FetchRequest => ({
   ...createFetchRequest({ wants: [a], haves: [] }),
   ...change,
@@ -61,7 +64,7 @@ test.each<[string, Partial<FetchRequest>, Partial<FetchPlan> | { query: object }
   ['no include-tag', {}, { query: { includeTags: [] } }],
   ['thin-pack', { thinPack: true }, { query: { thin: true } }],
 ])('%s', (_, change, plan) => {
-  expect(planFetch(ask(change), { isHere, refs })).toMatchObject(plan);
+  expect(planFetch(ask(change), here)).toMatchObject(plan);
 });
 
 describe('without a mirror', () => {
@@ -70,14 +73,14 @@ describe('without a mirror', () => {
     [{ wantRefs: ['refs/heads/no'] }, 'cold'],
     [{ filter: { kind: 'unsupported', text: 'x' } }, 'foreign'],
   ])('%j passes through', (change, why) => {
-    expect(planFetch(ask(change), { isHere: undefined, refs })).toEqual({ kind: 'pass-through', why });
+    expect(planFetch(ask(change), { ...here, isHere: undefined })).toEqual({ kind: 'pass-through', why });
   });
 });
 
 test('without refs names mean nothing, and objects are right all the same', () => {
-  expect(planFetch(ask(), { isHere, refs: undefined }).kind).toBe('select');
-  expect(planFetch(ask({ wantRefs: ['HEAD'] }), { isHere, refs: undefined }).kind).toBe('unknown-ref');
-  expect(planFetch(ask({ includeTag: true }), { isHere, refs: undefined })).toMatchObject({
+  expect(planFetch(ask(), unknown).kind).toBe('select');
+  expect(planFetch(ask({ wantRefs: ['HEAD'] }), unknown).kind).toBe('unknown-ref');
+  expect(planFetch(ask({ includeTag: true }), unknown)).toMatchObject({
     query: { includeTags: [] },
   });
 });

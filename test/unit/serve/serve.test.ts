@@ -1,7 +1,7 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { SharedAnswers } from '../../../src/answers/shared-answers.ts';
+import { Answers } from '../../../src/answers/answers.ts';
 import type { Mirrors } from '../../../src/mirror/mirrors.ts';
 import type { MirrorSnapshot } from '../../../src/mirror/snapshot.ts';
 import type { ServeContext } from '../../../src/serve/contract.ts';
@@ -37,12 +37,14 @@ async function createBench(options: { isFilled?: boolean } = {}) {
     held.add(counted);
     return counted;
   };
-  const answers = new SharedAnswers({
+  const answers = new Answers({
     storage: world.storage,
     maxBytes: 1 << 30,
     memoryBytes: 1 << 20,
     lingerMs: 10_000,
-    onSpoolFailed: () => undefined,
+    shares: true,
+    onEvicted: () => undefined,
+    onFailed: () => undefined,
   });
   const serve = createServe({
     mirrors: { of: () => world.mirror } as unknown as Mirrors,
@@ -196,7 +198,8 @@ test('a cold clone of everything is one request to upstream, and fills the mirro
   expect(new Set(got.map((one) => one.text)).size).toBe(1);
   await idleOf(world);
   expect(world.upstream.fetches.map((call) => call.purpose)).toEqual(['pass_through']);
-  expect(await read(await fetch(wants))).toMatchObject({ source: 'mirror', hasPack: true });
+  expect(await read(await fetch(wants))).toMatchObject({ source: 'pack-cache', hasPack: true });
+  expect(await read(await fetch([...wants, 'deepen 1']))).toMatchObject({ source: 'mirror', hasPack: true });
 });
 
 test('everyone who leaves a cold clone leaves the fill its stream', async () => {

@@ -173,6 +173,7 @@ test('the metrics are those of the contract, and gauges are collected when they 
     'hotpack_access_total counter',
     'hotpack_clones_total counter',
     'hotpack_counts_dropped_total counter',
+    'hotpack_evictions_total counter',
     'hotpack_jobs gauge',
     'hotpack_mirrors gauge',
     'hotpack_prewarm_pass_duration_seconds histogram',

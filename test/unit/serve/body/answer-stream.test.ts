@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { HotpackError } from '../../../src/bytes/error.ts';
-import { createFetchRequest } from '../../../src/protocol/fetch/create-fetch-request.ts';
-import type { FetchRequest, SideBand } from '../../../src/protocol/fetch-request.ts';
-import { streamAnswer } from '../../../src/serve/answer-stream.ts';
-import { cut } from '../../support/pkt-lines.ts';
+import { HotpackError } from '../../../../src/bytes/error.ts';
+import { createFetchRequest } from '../../../../src/protocol/fetch/create-fetch-request.ts';
+import type { FetchRequest, SideBand } from '../../../../src/protocol/fetch-request.ts';
+import { encodeBand, PACK_BAND } from '../../../../src/protocol/side-band/frame.ts';
+import { streamAnswer } from '../../../../src/serve/body/answer-stream.ts';
+import { cut } from '../../../support/pkt-lines.ts';
 
 const never = new AbortController().signal;
 const ask = (sideBand: SideBand, noProgress = false): FetchRequest => ({
@@ -23,7 +24,7 @@ function createBody(chunks: (Uint8Array | Error | Promise<Uint8Array>)[]) {
       for (const chunk of chunks) {
         seen.pulled++;
         if (chunk instanceof Error) throw chunk;
-        yield await chunk;
+        yield encodeBand(PACK_BAND, await chunk, 'side-band-64k');
       }
     } finally {
       seen.closed++;
@@ -31,7 +32,7 @@ function createBody(chunks: (Uint8Array | Error | Promise<Uint8Array>)[]) {
   }
   const body = {
     head: text('HEAD'),
-    chunks: iterate(),
+    packets: iterate(),
     note: 'from here',
     onProgress: (given: (words: Uint8Array) => void) => (listener = given),
     onEnd: (error?: unknown) => void seen.ends.push(error),

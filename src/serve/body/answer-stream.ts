@@ -2,11 +2,10 @@
  * The body of an upload-pack answer: the sections, then a pack in the client's framing, progress between its chunks, an error
  * on band 3 where it fails under way. Nothing is read ahead of the client.
  */
-import { abortError } from '../bytes/abort.ts';
-import { HotpackError } from '../bytes/error.ts';
-import { forOneTaker, giveBack } from '../bytes/give-back.ts';
-import type { FetchRequest, SideBand } from '../protocol/fetch-request.ts';
-import { bytesFromText } from '../protocol/pkt-line/text.ts';
+import { abortError } from '../../bytes/abort.ts';
+import { HotpackError } from '../../bytes/error.ts';
+import type { FetchRequest, SideBand } from '../../protocol/fetch-request.ts';
+import { bytesFromText } from '../../protocol/pkt-line/text.ts';
 import {
   encodeBand,
   frameBand,
@@ -14,7 +13,8 @@ import {
   PROGRESS_BAND,
   writeSideBandEnd,
   writeSideBandError,
-} from '../protocol/side-band/frame.ts';
+} from '../../protocol/side-band/frame.ts';
+import { cutPackets } from '../../protocol/side-band/full-packets.ts';
 
 /** Of progress texts that wait for a slow client. */
 const MAX_PROGRESS_BYTES = 64 * 1024;
@@ -22,7 +22,8 @@ const MAX_PROGRESS_BYTES = 64 * 1024;
 export interface PackBody {
   /** Everything in front of the pack. */
   readonly head: Uint8Array;
-  readonly chunks: AsyncIterable<Uint8Array>;
+  /** The pack as runs of full packets. */
+  readonly packets: AsyncIterable<Uint8Array>;
   /** One line that says where the answer comes from. */
   readonly note: string;
   /** Hands on somebody else's progress while it comes. */
@@ -80,8 +81,9 @@ async function* framesOf(
   if (hasProgress) yield encodeBand(PROGRESS_BAND, bytesFromText(`${body.note}\n`), sideBand);
   try {
     const progress = hasProgress ? new ProgressQueue(body.onProgress) : undefined;
-    for await (const part of withProgress(body.chunks, progress)) {
-      yield* framed(part, sideBand);
+    for await (const part of withProgress(body.packets, progress)) {
+      if (part.band === PACK_BAND) yield* cutPackets(part.bytes, sideBand);
+      else yield* frameBand(part.band, part.bytes, sideBand);
     }
   } catch (error) {
     end(error);
@@ -91,12 +93,6 @@ async function* framesOf(
     return;
   }
   yield writeSideBandEnd(sideBand);
-}
-
-/** Copied once: what it was copied from is given back where nobody else has it. */
-function* framed({ band, bytes }: Part, sideBand: SideBand): Generator<Uint8Array, void, undefined> {
-  for (const frames of frameBand(band, bytes, sideBand)) yield sideBand === 'none' ? frames : forOneTaker(frames);
-  if (sideBand !== 'none') giveBack(bytes);
 }
 
 /** Somebody else's progress that this client has not been sent yet; the oldest is dropped where he is slow. */
@@ -139,14 +135,14 @@ interface Part {
 }
 
 async function* withProgress(
-  chunks: AsyncIterable<Uint8Array>,
+  packets: AsyncIterable<Uint8Array>,
   progress: ProgressQueue | undefined,
 ): AsyncGenerator<Part, void, undefined> {
   if (progress === undefined) {
-    for await (const bytes of chunks) yield { band: PACK_BAND, bytes };
+    for await (const bytes of packets) yield { band: PACK_BAND, bytes };
     return;
   }
-  const iterator = chunks[Symbol.asyncIterator]();
+  const iterator = packets[Symbol.asyncIterator]();
   try {
     let isOver = false;
     while (!isOver) {
