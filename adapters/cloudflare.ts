@@ -38,6 +38,7 @@ function hotpack(): Hotpack {
       kv,
       threads: undefined,
       sharesWork: false,
+      sharesStorage: true,
       ...(queue === undefined ? {} : { queue }),
       fetch: runtimeFetch,
       now: Date.now,

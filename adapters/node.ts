@@ -36,7 +36,17 @@ const threads =
         threads: THREADS,
       });
 const app = createApp(
-  { kind: 'node', storage, kv, threads, sharesWork: true, fetch: createNodeFetch(), now: Date.now, log },
+  {
+    kind: 'node',
+    storage,
+    kv,
+    threads,
+    sharesWork: true,
+    sharesStorage: place.kind === 's3',
+    fetch: createNodeFetch(),
+    now: Date.now,
+    log,
+  },
   config,
   {
     writeChallenges,

@@ -9,6 +9,7 @@ import { createClaims } from './jobs/claims.ts';
 import { createJobs } from './jobs/jobs.ts';
 import { createPeriodicJobs, type RunOutcome } from './jobs/periodic.ts';
 import { removeAbandonedJob } from './jobs/remove-abandoned.ts';
+import { FILL_CLAIM_TTL_MS } from './mirror/fill-claim.ts';
 import { listMirrors } from './mirror/list-mirrors.ts';
 import { tidyMirrorsJob } from './mirror/maintenance/tidy-mirrors.ts';
 import { Mirrors, type MirrorSource } from './mirror/mirrors.ts';
@@ -100,6 +101,9 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       ingestBytes: Math.floor((config.memoryBytes * INGEST_SHARE) / (JOBS + warming)),
       cacheBytes: Math.floor(config.memoryBytes * CACHE_SHARE),
       refCheckIntervalMs: config.refCheckIntervalMs,
+      fillClaims: platform.sharesStorage
+        ? createClaims({ storage, holder: createInstanceName(), now, ttlMs: FILL_CLAIM_TTL_MS })
+        : undefined,
       onStored: () => storedMirrors.changed(),
       onEmptied: forgetAnswers,
     },

@@ -21,6 +21,8 @@ export interface Platform {
    * values alone, and work that outlives them is a task: see `queue` and `App.edge`.
    */
   readonly sharesWork: boolean;
+  /** Whether other machines work over the same storage: then one of them fills a repository at a time. */
+  readonly sharesStorage: boolean;
   /** Where `sharesWork` is false: takes tasks of at most 128 KB, plain data. Absent: they are done behind the answer, if small. */
   readonly queue?: { send(task: unknown): Promise<void> };
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;

@@ -49,7 +49,17 @@ export async function openDenoApp(): Promise<DenoApp> {
       ? createPackThreads({ entry, storage: place, threads: THREADS })
       : undefined;
   const app = createApp(
-    { kind: 'deno', storage, kv, threads, sharesWork: true, fetch: globalThis.fetch, now: Date.now, log },
+    {
+      kind: 'deno',
+      storage,
+      kv,
+      threads,
+      sharesWork: true,
+      sharesStorage: place.kind === 's3',
+      fetch: globalThis.fetch,
+      now: Date.now,
+      log,
+    },
     config,
   );
   return {

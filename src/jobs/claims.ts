@@ -1,6 +1,6 @@
 /**
  * Claims: which of several instances over one store does a piece of work. A claim is a document that names its holder and
- * says until when it is held; the holder renews it while the work goes on, so that it is free `TTL_MS` after a
+ * says until when it is held; the holder renews it while the work goes on, so that it is free `ttlMs` after a
  * holder has died. Who releases it may leave behind when the work was done, so that the others need not do it again.
  *
  * Claims save double work and guard nothing: a holder that was held up for longer than its claim, or clocks that differ,
@@ -9,9 +9,9 @@
 import { sleep } from '../bytes/abort.ts';
 import type { Storage } from '../storage/contract.ts';
 
-/** How long a claim outlives a holder that died. */
 const TTL_MS = 60_000;
-const RENEW_MS = 20_000;
+/** How often a claim is renewed while it is held: so many times before it runs out. */
+const RENEWALS = 3;
 /** How often who waits looks again. */
 const LOOK_MS = 1_000;
 const FOLDER = 'jobs/claims';
@@ -22,6 +22,8 @@ export interface ClaimsDeps {
   readonly holder: string;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** How long a claim outlives a holder that died; the same for all who claim the same. Default: 60,000. */
+  readonly ttlMs?: number;
   /** Between renewals, and between the looks of who waits. Default: a timer. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -49,7 +51,7 @@ export interface TakeOptions {
   readonly notDoneSinceMs?: number | undefined;
   /**
    * Called once where somebody holds it. Then it is waited until that one has ended, or has died and the claim is free; or
-   * shows that it lives, which takes `RENEW_MS`: only then it is `held`. Absent: that is so at once.
+   * shows that it lives, by renewing it: only then it is `held`. Absent: that is so at once.
    */
   readonly onWait?: (() => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -64,7 +66,7 @@ interface ClaimRecord {
 }
 
 export function createClaims(deps: ClaimsDeps): Claims {
-  const { storage, holder, now } = deps;
+  const { storage, holder, now, ttlMs = TTL_MS } = deps;
   const pause = deps.sleep ?? sleep;
 
   async function write(key: string, record: ClaimRecord, expected: string): Promise<string | undefined> {
@@ -79,9 +81,9 @@ export function createClaims(deps: ClaimsDeps): Claims {
     const renewing = (async () => {
       while (version !== undefined) {
         // oxlint-disable-next-line no-await-in-loop -- one renewal after the other
-        await pause(RENEW_MS, ending.signal);
+        await pause(ttlMs / RENEWALS, ending.signal);
         // oxlint-disable-next-line no-await-in-loop
-        version = await write(key, { holder, untilMs: now() + TTL_MS, doneAtMs: 0 }, version).catch(() => version);
+        version = await write(key, { holder, untilMs: now() + ttlMs, doneAtMs: 0 }, version).catch(() => version);
       }
     })().catch(() => undefined);
     return {
@@ -108,8 +110,8 @@ export function createClaims(deps: ClaimsDeps): Claims {
         if (record !== undefined) {
           if (record.doneAtMs > 0 && record.doneAtMs >= notDoneSinceMs) return { kind: 'done', atMs: record.doneAtMs };
           const leftMs = record.untilMs - now();
-          // Nobody claims for longer than `TTL_MS`: beyond twice that it is a clock gone wrong.
-          if (leftMs > 0 && leftMs <= 2 * TTL_MS) {
+          // Nobody claims for longer than `ttlMs`: beyond twice that it is a clock gone wrong.
+          if (leftMs > 0 && leftMs <= 2 * ttlMs) {
             const lives = waitedFor !== undefined && waitedFor.untilMs !== record.untilMs;
             if (onWait === undefined || lives) return { kind: 'held', holder: record.holder };
             if (waitedFor === undefined) onWait();
@@ -119,7 +121,7 @@ export function createClaims(deps: ClaimsDeps): Claims {
             continue;
           }
         }
-        const next: ClaimRecord = { holder, untilMs: now() + TTL_MS, doneAtMs: 0 };
+        const next: ClaimRecord = { holder, untilMs: now() + ttlMs, doneAtMs: 0 };
         // oxlint-disable-next-line no-await-in-loop
         const version = await write(key, next, found.kind === 'absent' ? 'absent' : found.version);
         if (version !== undefined) return { kind: 'claimed', claim: hold(key, version) };

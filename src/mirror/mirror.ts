@@ -13,6 +13,7 @@ import { failureOf } from '../upstream/failure.ts';
 import type { Repository } from '../upstream/repository.ts';
 import type { FillOutcome, FillRequest } from './fill.ts';
 import { runFill } from './fill.ts';
+import { FILL_CLAIM_TTL_MS, fillOnce } from './fill-claim.ts';
 import { LocalCopy, missingOf } from './local-copy.ts';
 import { BitmapJobs } from './maintenance/bitmap-jobs.ts';
 import { Consolidation } from './maintenance/consolidation.ts';
@@ -38,6 +39,9 @@ const PUBLISH_INTERVAL_MS = 1_000;
  * `staged`: a part of the first fill is done, and the next call goes on from there. */
 export type WarmOutcome = 'unchanged' | 'fetched' | 'cloned' | 'empty' | 'staged';
 
+/** `elsewhere`: another instance is at it. */
+type Filled = FillOutcome | 'elsewhere';
+
 export class Mirror {
   readonly repository: Repository;
   readonly #services: MirrorServices;
@@ -51,7 +55,7 @@ export class Mirror {
   readonly #wants: Wants;
   readonly #memory: RepositoryMemory;
   #restoring: Promise<void> | undefined;
-  #filling: Promise<JobOutcome<FillOutcome>> | undefined;
+  #filling: Promise<JobOutcome<Filled>> | undefined;
   /** On whose behalf `warm` asks: it does the update that its own checks find due. */
   #warmer: Asker | undefined;
   #updateIsDue = false;
@@ -198,8 +202,12 @@ export class Mirror {
     }
     const request: FillRequest = { refs: answer.check.refs, asker };
     const filling = this.#filling ?? this.#fill(request, 'background', watching);
-    const filled = valueOf(await raceSignal(filling, signal), signal);
-    return filled === 'filled' ? 'cloned' : filled;
+    let filled = valueOf(await raceSignal(filling, signal), signal);
+    // A client's fill does not wait for another instance's, this one does.
+    if (filled === 'elsewhere') {
+      filled = valueOf(await raceSignal(this.#fill(request, 'background', watching), signal), signal);
+    }
+    return filled === 'filled' || filled === 'elsewhere' ? 'cloned' : filled;
   }
 
   /** Gets objects that a client wants and that are not here, by hash. */
@@ -263,27 +271,30 @@ export class Mirror {
   }
 
   /** Submits the first fill. Background ones end with the signal of `watching`, and who waits logs their failures. */
-  #fill(request: FillRequest, priority: JobPriority, watching?: Watching): Promise<JobOutcome<FillOutcome>> {
+  #fill(request: FillRequest, priority: JobPriority, watching?: Watching): Promise<JobOutcome<Filled>> {
     const { jobs, logger, now } = this.#services;
     const repo = this.repository.name;
     const startedAtMs = now();
     const isBackground = priority === 'background';
-    const job: Job<FillOutcome> = {
+    const job: Job<Filled> = {
       kind: 'fill',
       repo,
       key: `fill:${repo}`,
       priority,
       abandonWhenUnwatched: isBackground,
       run: async (signal, report) => {
-        const present = await this.#copy.snapshot(signal);
-        present?.release();
-        if (present !== undefined) return 'filled';
-        logger.info('fill_started', { repo, from: request.stream === undefined ? 'fetch' : 'clone' });
-        let received = 0;
-        const onBytes = (bytes: number): void => report((received += bytes));
-        const outcome = await runFill(this.#context, { ...request, onBytes }, signal);
-        if (outcome === 'filled') await this.#keepAdvertised().catch((error: unknown) => this.#storageFailed(error));
-        return outcome;
+        const fill = async (): Promise<FillOutcome> => {
+          logger.info('fill_started', { repo, from: request.stream === undefined ? 'fetch' : 'clone' });
+          let received = 0;
+          const onBytes = (bytes: number): void => report((received += bytes));
+          const outcome = await runFill(this.#context, { ...request, onBytes }, signal);
+          if (outcome === 'filled') await this.#keepAdvertised().catch((error: unknown) => this.#storageFailed(error));
+          return outcome;
+        };
+        const isHere = (): Promise<boolean> => this.isHere(signal);
+        const { fillClaims: claims } = this.#services;
+        const repositoryKey = this.repository.key;
+        return fillOnce<FillOutcome>({ claims, repositoryKey, isHere, fill, waits: isBackground, signal });
       },
     };
     const done = submitJob(jobs, job, watching).then((outcome) => {
@@ -292,8 +303,10 @@ export class Mirror {
       request.stream?.leave();
       if (outcome.kind === 'done') {
         this.#memory.backoff.succeeded();
-        logger.info('fill_ended', { repo, ms: now() - startedAtMs });
-        this.#background(this.#bitmaps.see());
+        const isElsewhere = outcome.value === 'elsewhere';
+        logger.info(isElsewhere ? 'fill_elsewhere' : 'fill_ended', { repo, ms: now() - startedAtMs });
+        if (isElsewhere) void this.#fillLater(request);
+        else this.#background(this.#bitmaps.see());
       } else if (outcome.kind === 'failed') {
         this.#memory.backoff.failed();
         const fields = { repo, error: outcome.error, retryAtMs: this.#memory.backoff.blockedUntilMs };
@@ -303,6 +316,13 @@ export class Mirror {
     });
     this.#filling = done;
     return done;
+  }
+
+  /** Who is at a fill may die: then nobody is, once its claim has run out. */
+  async #fillLater({ refs, asker }: FillRequest): Promise<void> {
+    await sleep(FILL_CLAIM_TTL_MS);
+    const isHere = await this.isHere().catch(() => false);
+    if (!isHere && this.#filling === undefined) void this.#fill({ refs, asker }, 'soon');
   }
 
   async #afterCheck(check: RefsCheck, asker: Asker): Promise<void> {

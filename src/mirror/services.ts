@@ -1,5 +1,6 @@
 /** What every mirror works with. */
 import type { Oid } from '../bytes/oid.ts';
+import type { Claims } from '../jobs/claims.ts';
 import type { Job, JobOutcome } from '../jobs/job.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Storage } from '../storage/contract.ts';
@@ -27,6 +28,8 @@ export interface MirrorServices {
   /** For the blocks and contents that one open mirror keeps. */
   readonly cacheBytes: number;
   readonly refCheckIntervalMs: number;
+  /** Where other machines work over the same store: of first fills. */
+  readonly fillClaims?: Claims | undefined;
   /** Told where packs came or went. */
   readonly onStored?: () => void;
   /** Told where a mirror starts empty, since the repository is another one now or others may read it. */

@@ -18,6 +18,7 @@ export type EventName =
   // mirrors
   | 'fill_started'
   | 'fill_staged'
+  | 'fill_elsewhere'
   | 'fill_ended'
   | 'fill_failed'
   | 'ingest_failed'
