@@ -4,6 +4,7 @@
  *
  * Memory: about 250 bytes for each repository, day and field that was counted and is not over: at most 50 MB.
  */
+import { sleep } from '../bytes/abort.ts';
 import type { Kv } from '../storage/kv/contract.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -26,6 +27,8 @@ export interface PopularityDeps {
   readonly now: () => number;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'clones' | 'countsDropped'>;
+  /** Default: a timer. */
+  readonly sleep?: (ms: number) => Promise<void>;
 }
 
 export interface PopularityOptions {
@@ -44,12 +47,16 @@ const SLOWEST_FLUSH_MS = MINUTE_MS;
 /** A flush that rides on a request has not ended after this: the runtime has ended it. */
 const LOST_FLUSH_MS = 2 * MINUTE_MS;
 
+/** Workers end what a request left to do after 30 s. */
+const LONGEST_RIDE_MS = 20_000;
+
 export function createInstanceName(): string {
   return `i${crypto.randomUUID().replaceAll('-', '').slice(0, 16)}`;
 }
 
 export function createPopularity(deps: PopularityDeps, options: PopularityOptions): Popularity {
   const { kv, instance, now, logger, metrics } = deps;
+  const pause = deps.sleep ?? sleep;
   const keptDays = Math.ceil(options.retentionMs / DAY_MS);
   const own = new OwnCounts({ maxCells: options.maxCells ?? MAX_CELLS });
   const ending = new AbortController();
@@ -57,7 +64,8 @@ export function createPopularity(deps: PopularityDeps, options: PopularityOption
   let failures = 0;
   let flushTimer: ReturnType<typeof setTimeout> | undefined;
   let flushing: Promise<void> | undefined;
-  let lastFlushMs = now();
+  let lastFlushMs = Number.NEGATIVE_INFINITY;
+  let rideBegunMs = Number.NEGATIVE_INFINITY;
 
   function add(kind: CountKind, repo: string, field: string, count: number): void {
     if (count > 0 && !own.add({ kind, day: dayOf(now()), repo, field }, count)) metrics.countsDropped.add({});
@@ -87,15 +95,27 @@ export function createPopularity(deps: PopularityDeps, options: PopularityOption
     }
   }
 
-  /** What one request has begun no other may wait for; a flush that its request took along to its end has to be given up. */
+  /**
+   * At once with the first request, then with a request of each interval at the end of that interval, so that what the last request
+   * brought is written too. What one request has begun no other may wait for; a flush that its request took along to its end has
+   * to be given up.
+   */
   function flushWithRequest(waitUntil: (promise: Promise<unknown>) => void): void {
-    const sinceMs = now() - lastFlushMs;
-    if (sinceMs < options.flushIntervalMs || (flushing !== undefined && sinceMs < LOST_FLUSH_MS)) return;
+    const begunMs = now();
+    if (begunMs - rideBegunMs < LOST_FLUSH_MS) return;
+    const waitMs = lastFlushMs + options.flushIntervalMs - begunMs;
+    if (waitMs > LONGEST_RIDE_MS) return;
+    rideBegunMs = begunMs;
     if (flushing !== undefined) {
       for (const part of own.dirtyParts()) part.isUncertain ||= part.isUsed;
       flushing = undefined;
     }
-    waitUntil(flush());
+    const ride = (waitMs > 0 ? pause(waitMs) : Promise.resolve())
+      .then(() => flush())
+      .finally(() => {
+        if (rideBegunMs === begunMs) rideBegunMs = Number.NEGATIVE_INFINITY;
+      });
+    waitUntil(ride);
   }
 
   function flushLater(): void {

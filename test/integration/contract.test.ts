@@ -74,7 +74,7 @@ describe.each(RUNTIMES)('$name', ({ open, isEdge, hasOwnTable }) => {
     test('outlives a kill: what was there is served, what was under way is begun again', async () => {
       for (const name of ['kept', 'broken']) upstream.add(`up/${name}`, richRepository());
       const direct = await readClone(await clone(upstream.url('up/kept')));
-      const first = await start();
+      const first = await start({ HOTPACK_KV_FLUSH_INTERVAL: '100ms' });
       await fillMirror({ upstream, hotpack: first }, 'up/kept');
       // Killed while upstream's pack is arriving.
       const stalled = upstream.when({ repository: 'up/broken', kind: 'fetch' }, { do: 'stall', afterBytes: 100_000 });
@@ -86,6 +86,7 @@ describe.each(RUNTIMES)('$name', ({ open, isEdge, hasOwnTable }) => {
       upstream.clearRules();
 
       const second = await start();
+      expect((await second.listed()).get('up/kept')).toMatchObject({ state: 'ready', clones14d: 1 });
       const refused = upstream.forbidFetch('up/kept');
       expect(await readClone(await clone(second.repository('up/kept')))).toEqual(direct);
       expect(refused.hits).toEqual([]);
@@ -143,7 +144,7 @@ describe.each(RUNTIMES)('$name', ({ open, isEdge, hasOwnTable }) => {
       expect((await fetch(`${hotpack.url}/_readiness`)).status).toBe(200);
       held.release();
       await Promise.all([hotpack.isReady('up/a', 30_000), hotpack.isReady('up/b', 30_000)]);
-      expect((await hotpack.states()).get('up/c')).toBe('absent');
+      expect((await hotpack.listed()).get('up/c')?.state).toBe('absent');
       expect(upstream.journal.select({ repository: 'up/c' })).toEqual([]);
       const refused = upstream.when(
         { kind: 'fetch', test: (entry) => entry.repository !== 'up/other' },

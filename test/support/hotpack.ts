@@ -33,6 +33,11 @@ export interface HotpackOptions {
   readonly adminToken?: string;
 }
 
+export interface Listed {
+  readonly state: 'absent' | 'filling' | 'ready' | 'failed';
+  readonly clones14d: number;
+}
+
 /** What each test starts from: refs are asked for at every request. */
 const defaults = { HOTPACK_REF_CHECK_INTERVAL: '0', HOTPACK_LOG_LEVEL: 'debug', HOTPACK_SHUTDOWN_TIMEOUT: '5s' };
 
@@ -204,16 +209,16 @@ export class Hotpack {
   }
 
   /** What `/api` says of each repository that it lists. */
-  async states(): Promise<Map<string, string>> {
+  async listed(): Promise<Map<string, Listed>> {
     const headers = { authorization: `Bearer ${this.options.adminToken}` };
     const answer = await fetch(`${this.url}/api/v1/repos?limit=1000`, { headers });
-    const { repos } = (await answer.json()) as { readonly repos: readonly { repo: string; state: string }[] };
-    return new Map(repos.map(({ repo, state }) => [repo, state]));
+    const { repos } = (await answer.json()) as { readonly repos: readonly (Listed & { readonly repo: string })[] };
+    return new Map(repos.map((one) => [one.repo, one]));
   }
 
   /** Waits until `/api` says that the repository is there. */
   async isReady(name: string, timeoutMs = 15_000): Promise<void> {
-    for (const deadline = Date.now() + timeoutMs; (await this.states()).get(name) !== 'ready';) {
+    for (const deadline = Date.now() + timeoutMs; (await this.listed()).get(name)?.state !== 'ready';) {
       if (Date.now() > deadline)
         throw new Error(`${name} is not ready after ${timeoutMs} ms\n${this.errors.slice(-4000)}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
