@@ -1,5 +1,6 @@
 /** What every row finds: the repository, bare, in one pack with a bitmap, and a server that serves it by git. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { heldRefsFile, startGitServer, startHotpackServer } from './servers.ts';
 import type { RunningServer } from './servers.ts';
@@ -59,6 +60,7 @@ async function fillStage(stage: Stage): Promise<FilledStage> {
   await place.run('git', ['clone', '-q', '--bare', server.url, target]);
   place.remove(target);
   await untilFilled(storage);
+  await untilBitmapped(storage);
   await place.stop(server.child);
   return { ...stage, filled: storage };
 }
@@ -72,6 +74,17 @@ export async function untilFilled(storage: string): Promise<number> {
     if (ms > MAX_FILL_MS) throw new Error('the mirror is not filled');
     // oxlint-disable-next-line no-await-in-loop -- polling
     await sleep(5);
+  }
+}
+
+/** The last thing that is done with a new mirror; git's side has its bitmap too. */
+async function untilBitmapped(storage: string): Promise<void> {
+  const packs = join(dirname(heldRefsFile(storage)), 'objects/pack');
+  const startedAtMs = performance.now();
+  while (!readdirSync(packs).some((name) => name.endsWith('.bitmap'))) {
+    if (performance.now() - startedAtMs > MAX_FILL_MS) throw new Error('the mirror has no bitmap');
+    // oxlint-disable-next-line no-await-in-loop -- polling
+    await sleep(20);
   }
 }
 
