@@ -7,9 +7,11 @@ import { parseIdx } from '../../src/pack/codec/idx.ts';
 import type { ObjectStore } from '../../src/pack/object-store.ts';
 import { openObjectStore } from '../../src/pack/reading/open-object-store.ts';
 import type { PackedObjects, PackSource } from '../../src/pack/reading/packed-objects.ts';
+import { ObjectPicture } from './fetch-judge.ts';
 import { gitSync } from './git.ts';
+import { readObjects } from './memory-object-store.ts';
 import { gitBytes, packSources } from './packed-repository.ts';
-import type { RandomHistory } from './random-history.ts';
+import { makeRandomHistory, type RandomHistory } from './random-history.ts';
 
 const CACHE_BYTES = 1 << 20;
 const signal = new AbortController().signal;
@@ -53,4 +55,29 @@ export function packedInTwo(
   const sources = packSources(folder);
   const named = (name: string): PackSource => sources.find((one) => one.name === name) as PackSource;
   return { old: named(names.old), new: named(names.new) };
+}
+
+/** A history of 60 commits, the first 45 of which lie in a pack with a bitmap, the last ones in another pack, in either order. */
+export async function bitmappedHistory(
+  seed: number,
+  options: { readonly bitmappedLast: boolean },
+): Promise<{
+  readonly history: RandomHistory;
+  readonly picture: ObjectPicture;
+  readonly fast: PackedStore;
+  /** The same without the bitmap. */
+  readonly plain: PackedStore;
+}> {
+  const history = makeRandomHistory({ seed, commits: 60, skewedClocks: seed % 2 === 0 });
+  const early = 45;
+  const packs = packedInTwo(history, early);
+  const built = await bitmapOf(packs.old, history.commits.slice(0, early).toReversed());
+  if (built.kind !== 'built') throw new Error(`no bitmap was built: ${built.kind}`);
+  const sources = options.bitmappedLast ? [packs.new, packs.old] : [packs.old, packs.new];
+  return {
+    history,
+    picture: new ObjectPicture(readObjects(history.folder)),
+    fast: storeWithBitmap(sources, built.file),
+    plain: storeWithBitmap(sources, undefined),
+  };
 }

@@ -33,14 +33,16 @@ export class Bitset {
   toNumbers(): Uint32Array {
     const numbers = new Uint32Array(this.count);
     let filled = 0;
-    for (let index = 0; index < this.words.length; index++) {
-      let word = this.words[index] as number;
-      while (word !== 0) {
-        const bit = 31 - Math.clz32(word & -word);
-        numbers[filled++] = (index << 5) + bit;
-        word &= word - 1;
-      }
-    }
+    for (const member of membersOf(this.words)) numbers[filled++] = member;
     return numbers;
+  }
+}
+
+/** Which bits of `words` are set, ascending. */
+export function* membersOf(words: Uint32Array): Generator<number> {
+  for (let index = 0; index < words.length; index++) {
+    for (let word = words[index] as number; word !== 0; word &= word - 1) {
+      yield (index << 5) + 31 - Math.clz32(word & -word);
+    }
   }
 }

@@ -3,6 +3,8 @@
  * (gitprotocol-v2, "acknowledgments" and "ready").
  */
 import type { Oid } from '../../bytes/oid.ts';
+import { wordsOf } from '../bitmap/ewah.ts';
+import type { StoreBitmaps } from '../bitmap/store-bitmaps.ts';
 import type { ObjectStore } from '../object-store.ts';
 import { Bitset } from './bitset.ts';
 import { MISSING } from './commits/commit-graph.ts';
@@ -17,7 +19,7 @@ export function commonHaves(store: ObjectStore, haves: readonly Oid[]): Oid[] {
 
 /**
  * Whether every wanted commit is, or descends from, a commit in common (a have or a parent of one), looked for
- * back to the oldest have. Wants that are no commits have no history and never hold up the answer. Without
+ * back to the oldest have, or to a commit with a stored set, which settles it. Wants that are no commits have no history and never hold up the answer. Without
  * anything in common: false. Wants or haves that the store lacks are passed over.
  */
 export async function isReady(
@@ -26,6 +28,7 @@ export async function isReady(
   options: WalkOptions,
 ): Promise<boolean> {
   const context = new WalkContext(store, options);
+  await context.openBitmaps();
   const { graph } = context;
   const common = new Bitset(store.objectCount);
   let oldest = Number.POSITIVE_INFINITY;
@@ -62,6 +65,28 @@ async function commitSlot(context: WalkContext, object: number): Promise<number>
   return slot < 0 ? await context.commit(object) : slot;
 }
 
+/** Whether one of some objects is in the stored set of a commit. */
+class StoredSearch {
+  readonly #bitmaps: StoreBitmaps;
+  readonly #sought: readonly number[];
+  readonly #words: Uint32Array;
+
+  constructor(bitmaps: StoreBitmaps, sought: readonly number[]) {
+    this.#bitmaps = bitmaps;
+    this.#sought = sought.map((object) => bitmaps.bitOf(object));
+    this.#words = new Uint32Array(wordsOf(bitmaps.bits));
+  }
+
+  /** Undefined where the commit has no stored set. */
+  reaches(commit: number): boolean | undefined {
+    const row = this.#bitmaps.rowOf(commit);
+    if (row < 0) return undefined;
+    const words = this.#words.fill(0);
+    this.#bitmaps.orInto(row, words);
+    return this.#sought.some((bit) => (((words[bit >>> 5] as number) >>> (bit & 31)) & 1) === 1);
+  }
+}
+
 /** Depth first; what one want has shown to lead to a common commit or not, the next one need not walk again. */
 class CommonSearch {
   readonly #context: WalkContext;
@@ -69,8 +94,11 @@ class CommonSearch {
   readonly #leads: Bitset;
   readonly #visited: Bitset;
   readonly #oldest: number;
+  readonly #stored: StoredSearch | undefined;
 
   constructor(context: WalkContext, common: Bitset, oldest: number) {
+    const { bitmaps } = context;
+    this.#stored = bitmaps && new StoredSearch(bitmaps, [...common.toNumbers()]);
     this.#context = context;
     this.#leads = common;
     this.#visited = new Bitset(common.size);
@@ -82,6 +110,11 @@ class CommonSearch {
     if (this.#leads.has(want)) return true;
     if (this.#visited.has(want)) return false;
     this.#visited.add(want);
+    const known = this.#stored?.reaches(want);
+    if (known !== undefined) {
+      if (known) this.#leads.add(want);
+      return known;
+    }
     const path = [want];
     const nextParent = [await this.#firstParent(want)];
     while (path.length > 0) {
@@ -96,6 +129,11 @@ class CommonSearch {
       nextParent[top] = at + 1;
       const parent = graph.parent(at);
       if (parent === MISSING) continue;
+      if (!this.#leads.has(parent) && !this.#visited.has(parent)) {
+        const known = this.#stored?.reaches(parent);
+        if (known === true) this.#leads.add(parent);
+        else if (known === false) this.#visited.add(parent);
+      }
       if (this.#leads.has(parent)) {
         // Every commit on the path descends from this one.
         for (const descendant of path) this.#leads.add(descendant);

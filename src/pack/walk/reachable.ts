@@ -8,12 +8,15 @@
 import { HotpackError } from '../../bytes/error.ts';
 import type { Oid } from '../../bytes/oid.ts';
 import type { ObjectStore } from '../object-store.ts';
-import { Bitset } from './bitset.ts';
+import type { StoreBitmaps } from '../bitmap/store-bitmaps.ts';
+import { OBJ_BLOB, OBJ_TAG } from '../codec/object-type.ts';
+import { Bitset, membersOf } from './bitset.ts';
 import { ClosureWalk } from './closure-walk.ts';
 import { MISSING } from './commits/commit-graph.ts';
 import { CommitQueue } from './commits/commit-queue.ts';
 import type { ClosureCheck, WalkOptions } from './contract.ts';
 import { addToEndPoints, noEndPoints } from './end-points.ts';
+import { ReachSet } from './reach-set.ts';
 import { missingReference, WalkContext } from './walk-context.ts';
 
 /**
@@ -65,13 +68,36 @@ export async function reachesAll(
 
 /** Every object that `roots` are or refer to, however far. `missing_object` where one is not here. */
 export async function closure(store: ObjectStore, roots: readonly Oid[], options: WalkOptions): Promise<Bitset> {
-  const walk = new ClosureWalk(new WalkContext(store, options));
+  const context = new WalkContext(store, options);
+  const bitmaps = await context.openBitmaps();
+  if (bitmaps !== undefined) return await closureBySets(context, bitmaps, roots);
+  const walk = new ClosureWalk(context);
   const check = await walk.run(roots);
   if (check.complete) return walk.reached;
-  const { missing, referredToBy } = check;
-  throw new HotpackError('missing_object', `object ${missing} is missing`, {
-    detail: { missing, referredToBy },
-  });
+  throw missingObject(check.missing, check.referredToBy);
+}
+
+async function closureBySets(context: WalkContext, bitmaps: StoreBitmaps, roots: readonly Oid[]): Promise<Bitset> {
+  const { store } = context;
+  const ends = noEndPoints();
+  for (const oid of roots) {
+    const root = store.find(oid);
+    if (root < 0) throw missingObject(oid, undefined);
+    await addToEndPoints(context, root, ends);
+  }
+  const reached = new ReachSet(context, bitmaps);
+  await reached.addCommits(ends.commits);
+  await reached.finish();
+  for (const tree of ends.trees) await reached.addTree(tree);
+  for (const blob of ends.blobs) reached.add(blob, OBJ_BLOB);
+  for (const tag of ends.tags) reached.add(tag, OBJ_TAG);
+  const objects = new Bitset(store.objectCount);
+  for (const bit of membersOf(reached.words)) objects.add(bitmaps.objectAt(bit));
+  return objects;
+}
+
+function missingObject(missing: Oid, referredToBy: Oid | undefined): HotpackError {
+  return new HotpackError('missing_object', `object ${missing} is missing`, { detail: { missing, referredToBy } });
 }
 
 /** Whether all that `tips` are or refer to is in the store, and if not the first object found to be absent. */

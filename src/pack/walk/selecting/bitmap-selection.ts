@@ -7,6 +7,7 @@
  */
 import type { StoreBitmaps } from '../../bitmap/store-bitmaps.ts';
 import { OBJ_BLOB, OBJ_COMMIT, OBJ_TAG, OBJ_TREE, type ObjectType } from '../../codec/object-type.ts';
+import { membersOf } from '../bitset.ts';
 import type { EndPoints } from '../end-points.ts';
 import { type CompiledFilter, keepsEverything, keepsType } from '../filtering/compiled-filter.ts';
 import { ReachSet } from '../reach-set.ts';
@@ -100,14 +101,6 @@ function keepNew(
     if (type === undefined || !kept.has(type)) words[bit >>> 5] = (words[bit >>> 5] as number) & ~(1 << (bit & 31));
   }
   return words;
-}
-
-function* membersOf(words: Uint32Array): Generator<number> {
-  for (let index = 0; index < words.length; index++) {
-    for (let word = words[index] as number; word !== 0; word &= word - 1) {
-      yield (index << 5) + 31 - Math.clz32(word & -word);
-    }
-  }
 }
 
 function mark(marks: Uint8Array, object: number, bit: number): void {

@@ -3,10 +3,9 @@ import { openObjectStore } from '../../../../src/pack/reading/open-object-store.
 import type { ObjectFilter, SelectionQuery } from '../../../../src/pack/selection.ts';
 import { createWalkCounters } from '../../../../src/pack/walk/contract.ts';
 import { selectObjects } from '../../../../src/pack/walk/select-objects.ts';
-import { bitmapOf, packedInTwo, storeWithBitmap } from '../../../support/bitmapped-store.ts';
-import { namesOf, ObjectPicture, randomCase } from '../../../support/fetch-judge.ts';
-import { readObjects } from '../../../support/memory-object-store.ts';
-import { makeRandomHistory, seededRandom } from '../../../support/random-history.ts';
+import { bitmapOf, bitmappedHistory, packedInTwo, storeWithBitmap } from '../../../support/bitmapped-store.ts';
+import { namesOf, randomCase } from '../../../support/fetch-judge.ts';
+import { seededRandom } from '../../../support/random-history.ts';
 
 const signal = new AbortController().signal;
 const FILTERS: readonly { readonly spec: string; readonly filter: ObjectFilter }[] = [
@@ -20,22 +19,6 @@ const FILTERS: readonly { readonly spec: string; readonly filter: ObjectFilter }
     filter: { kind: 'object-type', type } as const,
   })),
 ];
-
-/** A history whose first commits lie in a pack with a bitmap, the last ones in another pack, in either order. */
-async function prepare(seed: number, options: { readonly bitmappedLast: boolean; readonly early?: number }) {
-  const history = makeRandomHistory({ seed, commits: 60, skewedClocks: seed % 2 === 0 });
-  const early = options.early ?? 45;
-  const packs = packedInTwo(history, early);
-  const built = await bitmapOf(packs.old, history.commits.slice(0, early).toReversed());
-  if (built.kind !== 'built') throw new Error(`no bitmap was built: ${built.kind}`);
-  const sources = options.bitmappedLast ? [packs.new, packs.old] : [packs.old, packs.new];
-  return {
-    history,
-    picture: new ObjectPicture(readObjects(history.folder)),
-    fast: storeWithBitmap(sources, built.file),
-    plain: storeWithBitmap(sources, undefined),
-  };
-}
 
 const query = (parts: Partial<SelectionQuery> & Pick<SelectionQuery, 'wants'>): SelectionQuery => ({
   haves: [],
@@ -53,7 +36,7 @@ describe('selecting by bitmaps', () => {
     [42, false],
     [43, true],
   ])('gives what walking gives, less what the client has (history %i)', async (seed, bitmappedLast) => {
-    const { history, picture, fast, plain } = await prepare(seed, { bitmappedLast });
+    const { history, picture, fast, plain } = await bitmappedHistory(seed, { bitmappedLast });
     const random = seededRandom(seed);
     let clones = 0;
     let fetches = 0;
@@ -90,7 +73,7 @@ describe('selecting by bitmaps', () => {
   });
 
   it('reads no commit and no tree for a clone of bitmapped tips, whatever types are left out', async () => {
-    const { history, fast } = await prepare(44, { bitmappedLast: false });
+    const { history, fast } = await bitmappedHistory(44, { bitmappedLast: false });
     const wants = [history.commits[44] as string, history.commits[43] as string];
     for (const { filter, spec } of FILTERS.filter(
       (one) => one.spec !== 'tree:2' && !one.spec.startsWith('blob:limit'),
@@ -105,7 +88,7 @@ describe('selecting by bitmaps', () => {
   });
 
   it('reads only the trees of new commits for a fetch on top of a bitmapped tip', async () => {
-    const { history, picture, fast } = await prepare(45, { bitmappedLast: false });
+    const { history, picture, fast } = await bitmappedHistory(45, { bitmappedLast: false });
     const [have, want] = [history.commits[44] as string, history.commits.at(-1) as string];
     const counters = createWalkCounters();
     const { objects, clientHas } = await selectObjects(fast, query({ wants: [want], haves: [have], thin: true }), {
@@ -126,7 +109,7 @@ describe('selecting by bitmaps', () => {
     ['absent', undefined],
     ['damaged', new Uint8Array(400)],
   ])('walks where the bitmap is %s', async (_, file) => {
-    const { history } = await prepare(47, { bitmappedLast: false });
+    const { history } = await bitmappedHistory(47, { bitmappedLast: false });
     const { old } = packedInTwo(history, 45);
     const store = storeWithBitmap([old], file);
     const counters = createWalkCounters();
@@ -137,7 +120,7 @@ describe('selecting by bitmaps', () => {
   });
 
   it('walks where the bitmap cannot be read, and looks again the next time', async () => {
-    const { history } = await prepare(48, { bitmappedLast: false });
+    const { history } = await bitmappedHistory(48, { bitmappedLast: false });
     const { old } = packedInTwo(history, 45);
     const built = await bitmapOf(old, [history.commits[44] as string]);
     const file = built.kind === 'built' ? built.file : undefined;
