@@ -10,7 +10,9 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import buildOnce from '../test/support/build-once.ts';
 import { coldCloneRow } from './rows/cold-clone.ts';
+import { countingRow } from './rows/counting.ts';
 import { crowdRow } from './rows/crowd.ts';
+import { growthRow } from './rows/growth.ts';
 import { indexPackRow } from './rows/index-pack.ts';
 import { refsRow } from './rows/refs.ts';
 import { servedRow } from './rows/served.ts';
@@ -19,6 +21,7 @@ import type { Row } from './support/row.ts';
 import { runRow } from './support/row.ts';
 import { SEEDS, seededRepository, type SeedName } from './support/seeded-repository.ts';
 import { createStage, type Stage } from './support/stage.ts';
+import { usedStage } from './support/used-stage.ts';
 import { Workplace } from './support/workplace.ts';
 
 const ROWS: Readonly<Record<string, (stage: Stage) => Promise<Row>>> = {
@@ -30,6 +33,12 @@ const ROWS: Readonly<Record<string, (stage: Stage) => Promise<Row>>> = {
   'twenty-commits': servedRow('twenty-commits'),
   refs: refsRow,
   crowd: crowdRow,
+  'used-depth-1': servedRow('depth-1', usedStage),
+  'used-full': servedRow('full', usedStage),
+  'used-blobless': servedRow('blobless', usedStage),
+  'used-twenty-commits': servedRow('twenty-commits', usedStage),
+  growth: growthRow,
+  counting: countingRow,
 };
 
 const { values } = parseArgs({

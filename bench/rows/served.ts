@@ -9,7 +9,7 @@ import type { Goal, Row, Sample } from '../support/row.ts';
 import type { ShapeName } from '../support/shapes.ts';
 import { questionOf } from '../support/shapes.ts';
 import { askGit, recordAnswers, withHotpack, withLimit, type Ask } from '../support/sides.ts';
-import { filledStage, type Stage } from '../support/stage.ts';
+import { filledStage, type FilledStage, type Stage } from '../support/stage.ts';
 
 const FIRST = 0;
 const GIT = 1;
@@ -23,9 +23,13 @@ const MAX_TIMES = 1_000;
 /** git starts anew each time: nothing warms up. */
 const MAX_TIMES_OF_GIT = 50;
 
-export function servedRow(shape: ShapeName): (stage: Stage) => Promise<Row> {
+/** `prepare`: what becomes of a stage before it is measured. */
+export function servedRow(
+  shape: ShapeName,
+  prepare: (stage: Stage) => Promise<FilledStage> = filledStage,
+): (stage: Stage) => Promise<Row> {
   return async (bare) => {
-    const stage = await filledStage(bare);
+    const stage = await prepare(bare);
     const question = questionOf(stage, shape);
     // A clone of everything is a clone of everything.
     const others = Array.from({ length: shape === 'full' ? 0 : OTHERS }, (_, n) => questionOf(stage, shape, n + 1));

@@ -49,7 +49,8 @@ function allTips(repository: string): readonly string[] {
   return [...new Set([git(repository, 'rev-parse', 'HEAD'), ...refs.split('\n').filter((oid) => oid !== '')])];
 }
 
-function writeFetch(args: readonly string[]): string {
+/** A v2 `fetch` that ends the negotiation. */
+export function writeFetch(args: readonly string[]): string {
   return lines(['command=fetch', DELIMITER, 'ofs-delta', 'no-progress', ...args, 'done', FLUSH]);
 }
 

@@ -27,10 +27,15 @@ export async function withHotpack<T>(
   rmSync(join(filled, 'answers'), { recursive: true, force: true });
   const server = await startHotpackServer(place, { base: upstream.base, storage: filled, env });
   try {
-    return await use(measured(place, server, usageOf(server)), server);
+    return await use(askServer(place, server), server);
   } finally {
     await place.stop(server.child);
   }
+}
+
+/** A hotpack that runs already. */
+export function askServer(place: Workplace, server: RunningServer): Ask {
+  return measured(place, server, usageOf(server));
 }
 
 /** git's processes are new ones for each question; the server in front of them is not counted. */
@@ -46,7 +51,7 @@ export async function withLimit<T>(stage: Stage, recorded: string, use: (ask: As
   const { place } = stage;
   const server = await startLimitServer(place, recorded);
   try {
-    return await use(measured(place, server, usageOf(server)));
+    return await use(askServer(place, server));
   } finally {
     await place.stop(server.child);
   }
