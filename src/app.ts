@@ -11,6 +11,8 @@ import { createPeriodicJobs, type RunOutcome } from './jobs/periodic.ts';
 import { removeAbandonedJob } from './jobs/remove-abandoned.ts';
 import { FILL_CLAIM_TTL_MS } from './mirror/fill-claim.ts';
 import { listMirrors } from './mirror/list-mirrors.ts';
+import { Eviction } from './mirror/maintenance/eviction.ts';
+import { maxBytesOf } from './mirror/maintenance/max-bytes.ts';
 import { tidyMirrorsJob } from './mirror/maintenance/tidy-mirrors.ts';
 import { Mirrors, type MirrorSource } from './mirror/mirrors.ts';
 import { createRepositoryStates } from './mirror/repository-states.ts';
@@ -104,11 +106,23 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       fillClaims: platform.sharesStorage
         ? createClaims({ storage, holder: createInstanceName(), now, ttlMs: FILL_CLAIM_TTL_MS })
         : undefined,
-      onStored: () => storedMirrors.changed(),
+      onStored: () => {
+        storedMirrors.changed();
+        eviction.changed();
+      },
       onEmptied: forgetAnswers,
     },
     { maxOpen: OPEN_MIRRORS },
   );
+  const eviction = new Eviction({
+    storage,
+    maxBytes: () => maxBytesOf(config.maxBytes, storage),
+    known: () => lasting.byRoot(),
+    onEvicted: () => storedMirrors.changed(),
+    now,
+    logger,
+    metrics,
+  });
   const mirrors: MirrorSource = edge?.mirrors ?? lasting;
   const answers = new Answers({
     storage,
@@ -246,6 +260,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       periodic.add({ name: 'tidy-counts', intervalMs: DAY_MS, runsAtStart: false, run: tidyCounts });
       const removing = removeAbandonedJob(storage, now);
       if (removing !== undefined) periodic.add(removing);
+      eviction.changed();
       warm.start();
       answers.load().catch((error: unknown) => logger.warn('answer_failed', { error }));
       logger.info('started', { version: VERSION, runtime: platform.kind });
@@ -255,7 +270,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       isDraining = true;
       logger.info('stopping');
       // Nobody waits for what it does: it ends at once.
-      const cooled = Promise.all([warm.stop(), periodic.stop()]);
+      const cooled = Promise.all([warm.stop(), periodic.stop(), eviction.stop()]);
       const drained = jobs.drain({ timeoutMs: config.shutdownTimeoutMs });
       const onAbort = (): void => ending?.abort(signal.reason);
       if (signal.aborted) onAbort();

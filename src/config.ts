@@ -15,12 +15,14 @@ import {
   oneOf,
   port,
   storageSpec,
+  storeSize,
   token,
   tokenList,
   upstreamList,
   wholeNumber,
   type KvSpec,
   type StorageSpec,
+  type StoreSize,
   type UpstreamEntry,
   type ValueSchema,
 } from './setting-values.ts';
@@ -49,6 +51,7 @@ interface Settings {
   readonly staleIfErrorMs: number;
   readonly accessTtlMs: number;
   readonly accessDenyTtlMs: number;
+  readonly maxBytes: StoreSize;
   readonly packCacheBytes: number;
   readonly memoryBytes: number;
   readonly maxRequestBytes: number;
@@ -189,6 +192,13 @@ export const SETTINGS: { readonly [K in keyof Settings]: Setting<Settings[K]> } 
     value: duration(),
     meaning: "how long upstream's no is kept, at most as long as a yes; 0 asks every time",
   },
+  maxBytes: {
+    env: 'HOTPACK_MAX_BYTES',
+    default: '80%',
+    value: storeSize(),
+    meaning:
+      'mirrors in all: above it the least recently used go, but for those in use; a share is of the volume, and no limit where there is none (memory, buckets); 0 is none',
+  },
   packCacheBytes: {
     env: 'HOTPACK_PACK_CACHE_BYTES',
     default: '10GiB',
@@ -318,6 +328,7 @@ export function resolveConfig(
     staleIfErrorMs: read(SETTINGS.staleIfErrorMs),
     accessTtlMs: read(SETTINGS.accessTtlMs),
     accessDenyTtlMs: read(SETTINGS.accessDenyTtlMs),
+    maxBytes: read(SETTINGS.maxBytes),
     packCacheBytes: read(SETTINGS.packCacheBytes),
     memoryBytes: read(SETTINGS.memoryBytes),
     maxRequestBytes: read(SETTINGS.maxRequestBytes),

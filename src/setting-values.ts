@@ -59,6 +59,26 @@ export function byteSize(min = 0): ValueSchema<number> {
   );
 }
 
+/** Bytes, or a share of the volume that everything is on. */
+export type StoreSize =
+  | { readonly kind: 'bytes'; readonly bytes: number }
+  | { readonly kind: 'share'; readonly percent: number };
+
+/** `0`: no limit. */
+export function storeSize(): ValueSchema<StoreSize> {
+  const bytes = byteSize();
+  return v.pipe(
+    v.string(),
+    v.check((text) => /^([1-9]\d?|100)%$/.test(text) || v.safeParse(bytes, text).success),
+    v.transform((text): StoreSize =>
+      text.endsWith('%')
+        ? { kind: 'share', percent: Number(text.slice(0, -1)) }
+        : { kind: 'bytes', bytes: v.parse(bytes, text) },
+    ),
+    v.description('bytes such as 500GiB, or a share of the volume such as 80%'),
+  );
+}
+
 export function wholeNumber(bounds: { readonly min: number; readonly max: number }): ValueSchema<number> {
   const { min, max } = bounds;
   return v.pipe(

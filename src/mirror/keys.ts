@@ -7,6 +7,8 @@ export interface MirrorKeys {
   readonly root: string;
   readonly manifest: string;
   readonly advertised: string;
+  /** Written when the mirror is used, at most hourly: when that was is when it last changed. */
+  readonly used: string;
   /** What a first fill by stages has come to. */
   readonly incoming: string;
   readonly head: string;
@@ -28,6 +30,7 @@ export function mirrorKeysOfRoot(root: string): MirrorKeys {
     root,
     manifest: `${root}/hotpack/manifest`,
     advertised: `${root}/hotpack/advertised`,
+    used: `${root}/hotpack/used`,
     incoming: `${root}/hotpack/incoming`,
     head: `${root}/HEAD`,
     config: `${root}/config`,

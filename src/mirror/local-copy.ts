@@ -17,6 +17,7 @@ import type { MirrorKeys } from './keys.ts';
 import { mirrorKeys } from './keys.ts';
 import { openPacks, removePacks } from './packs.ts';
 import type { PackTables } from './pack-tables.ts';
+import { evictMirror } from './maintenance/evict-mirror.ts';
 import { removeGarbage } from './maintenance/garbage.ts';
 import { heldOf, parseHead, parsePackedRefs, writeHead, writePackedRefs } from './refs/held-refs.ts';
 import { createCopyMemory, type CopyMemory } from './repository-memory.ts';
@@ -211,6 +212,19 @@ export class LocalCopy {
     return this.#inTurn(async () => {
       const { storage, now } = this.#options;
       await removeGarbage({ storage, now, catalog: this.#catalog, packFolder: this.keys.packFolder });
+    });
+  }
+
+  /** Removes all of it from the store, unless somebody here reads it. True where it did. */
+  evict(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (!(await this.isIdle())) return false;
+      await this.#letGo();
+      const { storage, now } = this.#options;
+      await evictMirror(storage, this.keys, { now });
+      // Who looked while it went sees what is left.
+      await this.#letGo();
+      return true;
     });
   }
 

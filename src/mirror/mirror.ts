@@ -34,6 +34,7 @@ import { Wants } from './wants.ts';
 
 /** Background publications of one repository are at least this far apart (DESIGN 4); nobody waits for those. */
 const PUBLISH_INTERVAL_MS = 1_000;
+const NOTE_USE_MS = 60 * 60 * 1000;
 
 /** `fetched`: what upstream shows was not all here. `cloned`: nothing was. `empty`: upstream has no objects.
  * `staged`: a part of the first fill is done, and the next call goes on from there. */
@@ -108,8 +109,14 @@ export class Mirror {
     });
   }
 
-  /** To be released by the caller. Undefined: nothing is here. */
+  /** For a client's answer; to be released by the caller. Undefined: nothing is here. */
   async snapshot(signal?: AbortSignal): Promise<MirrorSnapshot | undefined> {
+    const snapshot = await this.#openSnapshot(signal);
+    if (snapshot !== undefined) this.#noteUse();
+    return snapshot;
+  }
+
+  async #openSnapshot(signal?: AbortSignal): Promise<MirrorSnapshot | undefined> {
     const snapshot = await this.#copy.snapshot(signal);
     if (snapshot !== undefined) await this.#restored();
     return snapshot;
@@ -250,6 +257,27 @@ export class Mirror {
     return true;
   }
 
+  /** Removes it from the store, unless it is in use. True where it did. */
+  async evict(): Promise<boolean> {
+    if (this.#filling !== undefined) return false;
+    return this.#copy.evict();
+  }
+
+  /** When a client was last answered from it by this process; undefined: never. */
+  get usedAtMs(): number | undefined {
+    return this.#memory.usedAtMs;
+  }
+
+  #noteUse(): void {
+    const nowMs = this.#services.now();
+    this.#memory.usedAtMs = nowMs;
+    if (nowMs - this.#memory.useNotedAtMs < NOTE_USE_MS) return;
+    this.#memory.useNotedAtMs = nowMs;
+    const text = new TextEncoder().encode(`${new Date(nowMs).toISOString()}\n`);
+    const noted = this.#services.storage.put(this.#copy.keys.used, text);
+    this.#background(noted.catch((error: unknown) => this.#storageFailed(error)));
+  }
+
   /** Work that goes on behind the answer. Never rejects. */
   #background(work: Promise<unknown>): void {
     this.#services.keepAlive?.(work);
@@ -336,7 +364,7 @@ export class Mirror {
 
   /** Whether all that upstream shows is here, under the names that it shows. */
   async #isCurrent(refs: RefsSnapshot): Promise<'current' | 'behind' | 'absent'> {
-    const snapshot = await this.snapshot();
+    const snapshot = await this.#openSnapshot();
     if (snapshot === undefined) return 'absent';
     try {
       const known = this.knownRefs() ?? refs;

@@ -3,6 +3,7 @@
  * ones used last stay open.
  */
 import type { Repository } from '../upstream/repository.ts';
+import { mirrorKeys } from './keys.ts';
 import { Mirror } from './mirror.ts';
 import type { MirrorServices } from './services.ts';
 
@@ -45,6 +46,11 @@ export class Mirrors implements MirrorSource {
 
   known(name: string): Mirror | undefined {
     return this.#known.get(name);
+  }
+
+  /** Those that were asked for before, by `MirrorKeys.root`. */
+  byRoot(): ReadonlyMap<string, Mirror> {
+    return new Map([...this.#known.values()].map((mirror) => [mirrorKeys(mirror.repository.key).root, mirror]));
   }
 
   async #closeOldest(): Promise<void> {

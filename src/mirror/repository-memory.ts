@@ -44,6 +44,9 @@ export class RepositoryMemory {
   readonly boundary: BoundaryCheck;
   readonly backoff: Backoff;
   pushedAtMs: number = Number.NEGATIVE_INFINITY;
+  /** When a client was last answered from the mirror, and when that was last written. */
+  usedAtMs: number | undefined;
+  useNotedAtMs: number = Number.NEGATIVE_INFINITY;
   /** When a client last asked for refs. */
   askedAtMs: number | undefined;
   /** The last work on it that was handed over (`MirrorServices.handOver`), and the refs as they were known then. */

@@ -127,6 +127,8 @@ export interface Storage {
    * how many objects that were. May be interrupted and repeated at any time.
    */
   removeAbandoned?(nowMs: number, signal?: AbortSignal): Promise<number>;
+  /** Size in bytes of the volume that everything is on; absent where there is no such thing. */
+  readonly volumeBytes?: (signal?: AbortSignal) => Promise<number>;
   /** Ends timers and handles. Outstanding writers are aborted; later calls reject with `storage_unavailable`. */
   close(): Promise<void>;
 }

@@ -25,6 +25,7 @@ export type EventName =
   | 'publish'
   | 'mirror_damaged'
   | 'mirror_reset'
+  | 'mirror_evicted'
   | 'packs_merged'
   | 'packs_removed'
   | 'bitmap_made'

@@ -4,7 +4,7 @@
  * then moved, so what is visible is whole, also after `kill -9` or a power cut. Any number of processes and threads may open
  * the same folder. Memory: 256 KiB a writer, two chunks of 512 KiB a stream.
  */
-import { link, lstat, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
+import { link, lstat, mkdir, open, rename, stat, statfs, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { raceSignal, throwIfAborted } from '../../bytes/abort.ts';
 import { HotpackError } from '../../bytes/error.ts';
@@ -248,6 +248,15 @@ class FsStorage implements Storage {
     await raceSignal(probing, signal).catch((error: unknown) => {
       throw toStorageError('tmp', error);
     });
+  }
+
+  async volumeBytes(): Promise<number> {
+    try {
+      const { blocks, bsize } = await statfs(this.#root);
+      return blocks * bsize;
+    } catch (error) {
+      throw toStorageError('', error);
+    }
   }
 
   async close(): Promise<void> {

@@ -37,6 +37,7 @@ test('nothing set gives the defaults of the contract', () => {
     staleIfErrorMs: 3_600_000,
     accessTtlMs: 60_000,
     accessDenyTtlMs: 5_000,
+    maxBytes: { kind: 'share', percent: 80 },
     packCacheBytes: 10 * 2 ** 30,
     memoryBytes: 512 * 2 ** 20,
     maxRequestBytes: 64 * 2 ** 20,

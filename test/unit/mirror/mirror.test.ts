@@ -228,8 +228,10 @@ describe('update', () => {
     const folder = copyOf();
     const world = createWorld(folder);
     await filled(world);
-    const before = await keysOf(world.storage);
     const held = await heldBy(world.mirror);
+    // That it was used is noted behind the answer.
+    await world.idle();
+    const before = await keysOf(world.storage);
     commitUpstream(folder);
     world.upstream.nextFetch.push({ cutAfter: 200 });
     await check(world);

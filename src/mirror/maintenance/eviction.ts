@@ -1,0 +1,105 @@
+/**
+ * Keeps mirrors within `maxBytes`: where they take more, the least recently used go until they take a tenth less. One that is in
+ * use in this process never goes. What is used elsewhere is known to the hour, by a file that is written when a mirror is
+ * used; so nothing is lost by a restart.
+ *
+ * Looks when told that something was stored, but as a look lists the store, never sooner than twenty times what the last one
+ * took. Memory: an entry for each mirror while it looks.
+ */
+import { sleep, throwIfAborted } from '../../bytes/abort.ts';
+import type { Storage } from '../../storage/contract.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import type { Mirror } from '../mirror.ts';
+import { surveyMirrors, type SurveyedMirror } from './survey.ts';
+import { evictMirror } from './evict-mirror.ts';
+import { mirrorKeysOfRoot } from '../keys.ts';
+
+const REST_FACTOR = 20;
+/** Of the limit: so that not every further byte costs another look. */
+const DOWN_TO = 0.9;
+
+export interface EvictionDeps {
+  readonly storage: Storage;
+  /** Undefined: no limit. */
+  readonly maxBytes: () => Promise<number | undefined>;
+  /** The mirrors that this process knows, by `MirrorKeys.root`. */
+  readonly known: () => ReadonlyMap<string, Pick<Mirror, 'evict' | 'usedAtMs'>>;
+  readonly onEvicted: () => void;
+  readonly now: () => number;
+  readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'evictions'>;
+}
+
+export class Eviction {
+  readonly #deps: EvictionDeps;
+  readonly #ending = new AbortController();
+  #looking: Promise<void> | undefined;
+  #isChanged = false;
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
+
+  constructor(deps: EvictionDeps) {
+    this.#deps = deps;
+  }
+
+  /** To be called where something was stored. */
+  changed(): void {
+    this.#isChanged = true;
+    if (this.#ending.signal.aborted) return;
+    this.#looking ??= this.#lookWhileChanged().finally(() => (this.#looking = undefined));
+  }
+
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await this.#looking;
+  }
+
+  async #lookWhileChanged(): Promise<void> {
+    const { now, logger } = this.#deps;
+    const { signal } = this.#ending;
+    try {
+      while (this.#isChanged) {
+        const restMs = this.#notBeforeMs - now();
+        // oxlint-disable-next-line no-await-in-loop -- one look after the other
+        if (restMs > 0) await sleep(restMs, signal);
+        this.#isChanged = false;
+        const startedAtMs = now();
+        // oxlint-disable-next-line no-await-in-loop
+        await evictDown(this.#deps, signal);
+        this.#notBeforeMs = now() + REST_FACTOR * (now() - startedAtMs);
+      }
+    } catch (error) {
+      if (!signal.aborted) logger.warn('storage_failed', { job: 'eviction', error });
+    }
+  }
+}
+
+/** Rejects where the store fails, and with `aborted`. */
+export async function evictDown(deps: EvictionDeps, signal: AbortSignal): Promise<void> {
+  const { storage, now, logger } = deps;
+  const maxBytes = await deps.maxBytes();
+  if (maxBytes === undefined) return;
+  const mirrors: SurveyedMirror[] = [];
+  for await (const mirror of surveyMirrors(storage, signal)) mirrors.push(mirror);
+  let bytes = mirrors.reduce((sum, mirror) => sum + mirror.bytes, 0);
+  if (bytes <= maxBytes) return;
+  const mirrorAt = deps.known();
+  const usedAtMs = ({ root, usedAtMs: stored }: SurveyedMirror): number =>
+    Math.max(stored, mirrorAt.get(root)?.usedAtMs ?? 0);
+  for (const mirror of mirrors.toSorted((left, right) => usedAtMs(left) - usedAtMs(right))) {
+    if (bytes <= maxBytes * DOWN_TO) return;
+    throwIfAborted(signal);
+    const known = mirrorAt.get(mirror.root);
+    if (known === undefined) {
+      // oxlint-disable-next-line no-await-in-loop -- looks at what is left after each
+      await evictMirror(storage, mirrorKeysOfRoot(mirror.root), { now, signal });
+    } else {
+      // oxlint-disable-next-line no-await-in-loop
+      if (!(await known.evict())) continue;
+    }
+    bytes -= mirror.bytes;
+    deps.metrics.evictions.add({ what: 'mirrors' });
+    deps.onEvicted();
+    logger.info('mirror_evicted', { mirror: mirror.root, bytes: mirror.bytes });
+  }
+}
