@@ -9,7 +9,7 @@ import { EXIT_WRONG_SETTING, exitOnSignal, fail } from './process.ts';
 import { sendBodies } from './node-send.ts';
 import { closeServer } from './node-server.ts';
 import { openKv } from './open-kv.ts';
-import { openStorage, storagePlace } from './open-storage.ts';
+import { openServedStorage, storagePlace } from './open-storage.ts';
 import { createNodeFetch } from './node-fetch.ts';
 import { createPackThreads } from './pack-threads.ts';
 import { warnUnknownSettings } from './unknown-settings.ts';
@@ -25,7 +25,7 @@ const { config, warnings } = readConfig();
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
 warnUnknownSettings(warnings, config, log);
 const place = storagePlace(config);
-const storage = await openStorage(place).catch(fail);
+const storage = await openServedStorage(place, config).catch(fail);
 const kv = await openKv(config.kv, async () => storage).catch(fail);
 const threads =
   place.kind === 'memory'

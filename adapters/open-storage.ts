@@ -1,6 +1,9 @@
 /** The storage that the settings name, where there is a disk: on Node and Deno, and in Node's pack threads. */
 import { resolve } from 'node:path';
 import type { Config } from '../src/config.ts';
+import { withBlockCache } from '../src/storage/caching/block-cache.ts';
+import { createMemoryBlocks } from '../src/storage/caching/memory-blocks.ts';
+import { openDiskBlocks } from '../src/storage/drivers/disk-blocks.ts';
 import { openFsStorage } from '../src/storage/drivers/fs.ts';
 import { createMemoryStorage } from '../src/storage/drivers/memory.ts';
 import type { S3Options } from '../src/storage/drivers/s3/client.ts';
@@ -47,4 +50,23 @@ export async function openStorage(place: StoragePlace): Promise<DriverStorage> {
       return createS3Storage(place.options);
     }
   }
+}
+
+/** Of `HOTPACK_MEMORY_BYTES`, for blocks of a bucket. */
+const MEMORY_SHARE = 1 / 16;
+const MAX_CACHED_READ_BYTES = 1024 * 1024;
+
+/** The storage as it is served from: a bucket behind a cache in memory, and behind one on disk where a folder is named. */
+export async function openServedStorage(place: StoragePlace, config: Config): Promise<DriverStorage> {
+  const storage = await openStorage(place);
+  if (place.kind !== 's3') return storage;
+  const sharesReads = true;
+  const { blockCache, blockCacheBytes: maxBytes, memoryBytes } = config;
+  const disk = blockCache === '' ? undefined : await openDiskBlocks({ folder: resolve(blockCache), maxBytes });
+  const near =
+    disk === undefined
+      ? storage
+      : withBlockCache(storage, { blocks: disk, maxReadBytes: Number.POSITIVE_INFINITY, sharesReads });
+  const memory = createMemoryBlocks(memoryBytes * MEMORY_SHARE);
+  return withBlockCache(near, { blocks: memory, maxReadBytes: MAX_CACHED_READ_BYTES, sharesReads });
 }

@@ -10,6 +10,7 @@ import {
   describeValue,
   duration,
   endpoint,
+  folderSpec,
   host,
   kvSpec,
   oneOf,
@@ -43,6 +44,9 @@ interface Settings {
   readonly s3AccessKeyId: string;
   readonly s3SecretAccessKey: string;
   readonly s3SessionToken: string;
+  /** A folder; empty: none. */
+  readonly blockCache: string;
+  readonly blockCacheBytes: number;
   readonly kv: KvSpec;
   readonly refCheckIntervalMs: number;
   readonly fetchTimeoutMs: number;
@@ -141,6 +145,18 @@ export const SETTINGS: { readonly [K in keyof Settings]: Setting<Settings[K]> } 
     value: awsValue(),
     secret: true,
     meaning: 'its session, where it has one',
+  },
+  blockCache: {
+    env: 'HOTPACK_BLOCK_CACHE',
+    default: '',
+    value: folderSpec(),
+    meaning: 'a folder of this machine that keeps what is read from a bucket; it may be lost at any time',
+  },
+  blockCacheBytes: {
+    env: 'HOTPACK_BLOCK_CACHE_BYTES',
+    default: '10GiB',
+    value: byteSize(2 ** 20),
+    meaning: 'what that folder holds at most',
   },
   kv: {
     env: 'HOTPACK_KV',
@@ -320,6 +336,8 @@ export function resolveConfig(
     s3AccessKeyId,
     s3SecretAccessKey,
     s3SessionToken,
+    blockCache: read(SETTINGS.blockCache),
+    blockCacheBytes: read(SETTINGS.blockCacheBytes),
     kv,
     refCheckIntervalMs: read(SETTINGS.refCheckIntervalMs),
     fetchTimeoutMs: read(SETTINGS.fetchTimeoutMs),

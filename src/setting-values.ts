@@ -130,6 +130,16 @@ export function storageSpec(): ValueSchema<StorageSpec> {
   );
 }
 
+/** A folder; empty: none. */
+export function folderSpec(): ValueSchema<string> {
+  return v.pipe(
+    v.string(),
+    v.regex(/^(|fs:.+)$/s),
+    v.transform((text) => text.slice('fs:'.length)),
+    v.description('fs:DIR'),
+  );
+}
+
 /** An origin, http or https, with a path or without; empty: none. */
 export function endpoint(): ValueSchema<string> {
   return v.pipe(

@@ -7,7 +7,7 @@ import type { App } from '../../src/platform.ts';
 import type { DriverStorage } from '../../src/storage/drivers/unstorage-driver.ts';
 import type { Kv } from '../../src/storage/kv/contract.ts';
 import { openKv } from '../open-kv.ts';
-import { openStorage, storagePlace } from '../open-storage.ts';
+import { openServedStorage, storagePlace } from '../open-storage.ts';
 import { createPackThreads } from '../pack-threads.ts';
 import { EXIT_WRONG_SETTING } from '../process.ts';
 import { warnUnknownSettings } from '../unknown-settings.ts';
@@ -40,7 +40,7 @@ export async function openDenoApp(): Promise<DenoApp> {
   const { config, warnings } = readConfig();
   warnUnknownSettings(warnings, config, log);
   const place = storagePlace(config);
-  const storage = await openStorage(place);
+  const storage = await openServedStorage(place, config);
   const kv = await openRuntimeKv(config, storage, (error) => warn('kv_absent', String(error)));
   // A bundle that lies alone indexes packs in place.
   const entry = new URL('./pack-thread.js', import.meta.url);

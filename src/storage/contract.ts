@@ -25,6 +25,8 @@ export interface ObjectInfo {
   readonly bytes: number;
   /** When it became visible, in ms since the epoch. */
   readonly modifiedAtMs: number;
+  /** Of objects, where the medium can tell: under the same key and `contentId` are always the same bytes. */
+  readonly contentId?: string;
 }
 
 /**

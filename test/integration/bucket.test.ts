@@ -1,6 +1,8 @@
 /** Several servers on Node over one bucket: what one has filled any of them serves, whatever becomes of it. */
+import { readdirSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Fleet, logged } from '../support/fleet.ts';
+import { temporaryFolder } from '../support/git.ts';
 import { commitUpstream, richRepository } from '../support/repositories.ts';
 
 let fleet: Fleet;
@@ -20,7 +22,8 @@ test('what one filled is served after a restart and by another, without a fetch 
   await fleet.clone(first, ['--depth=1']);
   await first.restart();
   await fleet.clone(first);
-  const second = await fleet.startServer();
+  const blocks = temporaryFolder('blocks');
+  const second = await fleet.startServer({ HOTPACK_BLOCK_CACHE: `fs:${blocks}` });
   await fleet.clone(second);
   await fleet.clone(second, ['--filter=blob:none', '--no-checkout']);
   expect(await second.metric('hotpack_requests_total', { source: 'mirror' })).toBeGreaterThan(0);
@@ -30,6 +33,7 @@ test('what one filled is served after a restart and by another, without a fetch 
     expect(hotpack.stderr).not.toContain(credentials.secretAccessKey);
     expect(hotpack.stderr).not.toContain(credentials.accessKeyId);
   }
+  expect(readdirSync(blocks).length).toBeGreaterThan(0);
   // Stored answers may still be on their way.
   await Promise.all([first.stop(), second.stop()]);
   expect(fleet.keysWith('/tmp/')).toEqual([]);

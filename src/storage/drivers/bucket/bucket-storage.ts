@@ -219,5 +219,11 @@ export class BucketStorage implements Storage {
 function toInfo(object: BucketObject): ObjectInfo {
   const { kind, key } = splitStoredKey(object.key);
   const bytes = kind === 'document' ? object.bytes - DOCUMENT_HEAD_BYTES : object.bytes;
-  return { kind, key, bytes, modifiedAtMs: object.modifiedAtMs };
+  return {
+    kind,
+    key,
+    bytes,
+    modifiedAtMs: object.modifiedAtMs,
+    ...(kind === 'object' ? { contentId: object.etag } : {}),
+  };
 }
