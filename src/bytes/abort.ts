@@ -10,6 +10,8 @@ import { HotpackError, isHotpackError } from './error.ts';
 export interface Deadline {
   /** Fires with the first of the parents' signals, or with HotpackError `timeout` when the time is up. */
   readonly signal: AbortSignal;
+  /** The time until `settled` has settled does not count; parents' signals do. Of several at once all must have settled. */
+  standStill(settled: Promise<unknown>): void;
   /** Clears the timer and the listeners; the signal never fires afterwards. Idempotent. */
   dispose(): void;
 }
@@ -29,11 +31,34 @@ export function createDeadline(options: DeadlineOptions): Deadline {
   const controller = new AbortController();
   const listeners: (() => void)[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let leftMs = timeoutMs;
+  let runsSinceMs = 0;
+  let standingStill = 0;
+  let isOver = false;
 
   function dispose(): void {
+    isOver = true;
     if (timer !== undefined) clearTimeout(timer);
     timer = undefined;
     for (const remove of listeners.splice(0)) remove();
+  }
+  function run(): void {
+    // A timer takes at most 2^31 - 1 ms (24.8 days); beyond it fires at once, so more means none.
+    if (isOver || controller.signal.aborted || leftMs === undefined || leftMs >= 2 ** 31) return;
+    runsSinceMs = performance.now();
+    timer = setTimeout(() => fire(timeoutError(operation, timeoutMs ?? 0)), leftMs);
+  }
+  function standStill(settled: Promise<unknown>): void {
+    standingStill++;
+    if (timer !== undefined && leftMs !== undefined) {
+      clearTimeout(timer);
+      timer = undefined;
+      leftMs -= performance.now() - runsSinceMs;
+    }
+    const goOn = (): void => {
+      if (--standingStill === 0) run();
+    };
+    settled.then(goOn, goOn);
   }
   function fire(reason: unknown): void {
     dispose();
@@ -51,12 +76,9 @@ export function createDeadline(options: DeadlineOptions): Deadline {
       parent.addEventListener('abort', onAbort, { once: true });
       listeners.push(() => parent.removeEventListener('abort', onAbort));
     }
-    if (timeoutMs !== undefined) {
-      // A timer takes at most 2^31 - 1 ms (24.8 days); beyond it fires at once, so more means none.
-      if (timeoutMs < 2 ** 31) timer = setTimeout(() => fire(timeoutError(operation, timeoutMs)), timeoutMs);
-    }
+    run();
   }
-  return { signal: controller.signal, dispose };
+  return { signal: controller.signal, standStill, dispose };
 }
 
 /** The HotpackError that a fired signal stands for: its own reason where that is one, else `aborted`. */

@@ -36,6 +36,8 @@ export type JobOutcome<T> =
 export interface JobHandle<T> {
   /** Never rejects. Of a watcher who cancelled: `aborted`, at once. */
   readonly done: Promise<JobOutcome<T>>;
+  /** When it runs, at once where it does already; also when it ends without having run. Never rejects. */
+  readonly started: Promise<void>;
   /** True where this call joined a job that was there. */
   readonly joined: boolean;
   /** This watcher leaves; what becomes of the job is `abandonWhenUnwatched`'s to say. Idempotent. */

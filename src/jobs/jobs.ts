@@ -70,6 +70,7 @@ interface Entry {
   priority: JobPriority;
   abandonWhenUnwatched: boolean;
   startedAtMs: number | undefined;
+  readonly started: PromiseWithResolvers<void>;
   /** Takes one of the background places, whoever joins it meanwhile. */
   isBackground: boolean;
 }
@@ -141,6 +142,7 @@ class JobQueue implements Jobs {
       priority: job.priority,
       abandonWhenUnwatched: job.abandonWhenUnwatched,
       startedAtMs: undefined,
+      started: Promise.withResolvers(),
       isBackground: false,
     };
     this.#waiting.add(entry);
@@ -158,7 +160,7 @@ class JobQueue implements Jobs {
       resolve({ kind: 'aborted', reason });
       if (entry.watchers.size === 0 && entry.abandonWhenUnwatched) this.#abort(entry, reason);
     };
-    return { done: promise, joined, cancel };
+    return { done: promise, started: entry.started.promise, joined, cancel };
   }
 
   #abort(entry: Entry, reason: HotpackError): void {
@@ -198,6 +200,7 @@ class JobQueue implements Jobs {
     entry.isBackground = entry.priority === 'background';
     if (entry.isBackground) this.#runningBackground++;
     entry.startedAtMs = this.#now();
+    entry.started.resolve();
     const waitedMs = entry.startedAtMs - entry.submittedAtMs;
     quietly(() => this.#options.events?.started?.(factsOf(entry), waitedMs));
     void this.#run(entry).then((outcome) => {
@@ -229,6 +232,7 @@ class JobQueue implements Jobs {
   #end(entry: Entry, outcome: JobOutcome<unknown>): void {
     if (this.#byKey.get(entry.job.key) === entry) this.#byKey.delete(entry.job.key);
     this.#ended[outcome.kind]++;
+    entry.started.resolve();
     const ranMs = entry.startedAtMs === undefined ? 0 : this.#now() - entry.startedAtMs;
     quietly(() => this.#options.events?.ended?.(factsOf(entry), outcome, ranMs));
     for (const watcher of entry.watchers) watcher.resolve(outcome);

@@ -6,7 +6,7 @@
 import { abortError, raceSignal, sleep } from '../bytes/abort.ts';
 import { isHotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
-import type { Job, JobOutcome, JobPriority } from '../jobs/job.ts';
+import type { Job, JobPriority } from '../jobs/job.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import type { StorageWriter } from '../storage/contract.ts';
 import { failureOf } from '../upstream/failure.ts';
@@ -24,12 +24,12 @@ import type { RefsAnswer, RefsAsking, RefsCheck, RefsScope } from './refs/refs-l
 import { BRANCH_PREFIXES, RefsLedger } from './refs/refs-ledger.ts';
 import { branchTips, combineRefs, sameRefs } from './refs/tips.ts';
 import { RepositoryMemory } from './repository-memory.ts';
-import type { Asker, MirrorContext, MirrorServices, Watching } from './services.ts';
+import type { Asker, MirrorContext, MirrorServices, Submitted, Waiting, Watching } from './services.ts';
 import { submitJob } from './services.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
 import type { UpdateOutcome } from './update.ts';
 import { runUpdate } from './update.ts';
-import type { Confirmed, Obtained, Waiting } from './wants.ts';
+import type { Confirmed, Obtained } from './wants.ts';
 import { Wants } from './wants.ts';
 
 /** Background publications of one repository are at least this far apart (DESIGN 4); nobody waits for those. */
@@ -56,7 +56,7 @@ export class Mirror {
   readonly #wants: Wants;
   readonly #memory: RepositoryMemory;
   #restoring: Promise<void> | undefined;
-  #filling: Promise<JobOutcome<Filled>> | undefined;
+  #filling: Submitted<Filled> | undefined;
   /** On whose behalf `warm` asks: it does the update that its own checks find due. */
   #warmer: Asker | undefined;
   #updateIsDue = false;
@@ -89,8 +89,10 @@ export class Mirror {
     this.#consolidation = new Consolidation(this.#context);
     this.#bitmaps = new BitmapJobs(this.#context);
     this.#advertised = new Advertised(storage, this.#copy.keys.advertised, memory.advertised);
-    this.#wants = new Wants(this.#context, memory.wants, (asker, onBytes) =>
-      this.#update('client-waits', asker, { onProgress: (progress) => onBytes(Number(progress)) }),
+    this.#wants = new Wants(
+      this.#context,
+      memory.wants,
+      (asker, onBytes) => this.#update('client-waits', asker, { onProgress: onBytes }).done,
     );
     this.#boundary = memory.boundary;
     this.#ledger = new RefsLedger({
@@ -196,24 +198,21 @@ export class Mirror {
    * Brings it up to what upstream shows now, on hotpack's own behalf, while nobody waits for it. Work that nobody else has joined
    * ends with the signal. Rejects with what went wrong (`failureOf`, `timeout`, …); that is the caller's to log.
    */
-  async warm(asker: Asker, signal: AbortSignal, onProgress?: (receivedBytes: number) => void): Promise<WarmOutcome> {
+  async warm(asker: Asker, waiting: Waiting): Promise<WarmOutcome> {
+    const { signal } = waiting;
     this.#warmer = asker;
     const answer = await this.refs('branches', { arrivedAtMs: this.#services.now(), asker, signal });
     if (answer.kind === 'failed') throw failureOf(answer.failure);
-    const watching: Watching = { signal, onProgress: (progress) => onProgress?.(Number(progress)) };
     const isCurrent = await this.#isCurrent(answer.check.refs);
     if (isCurrent === 'current') return 'unchanged';
     if (isCurrent === 'behind') {
-      const updated = valueOf(await this.#update('background', asker, watching), signal);
+      const updated = await valueOf(this.#update('background', asker, waiting), waiting);
       if (updated !== 'absent') return 'fetched';
     }
     const request: FillRequest = { refs: answer.check.refs, asker };
-    const filling = this.#filling ?? this.#fill(request, 'background', watching);
-    let filled = valueOf(await raceSignal(filling, signal), signal);
+    let filled = await valueOf(this.#filling ?? this.#fill(request, 'background', waiting), waiting);
     // A client's fill does not wait for another instance's, this one does.
-    if (filled === 'elsewhere') {
-      filled = valueOf(await raceSignal(this.#fill(request, 'background', watching), signal), signal);
-    }
+    if (filled === 'elsewhere') filled = await valueOf(this.#fill(request, 'background', waiting), waiting);
     return filled === 'filled' || filled === 'elsewhere' ? 'cloned' : filled;
   }
 
@@ -299,7 +298,7 @@ export class Mirror {
   }
 
   /** Submits the first fill. Background ones end with the signal of `watching`, and who waits logs their failures. */
-  #fill(request: FillRequest, priority: JobPriority, watching?: Watching): Promise<JobOutcome<Filled>> {
+  #fill(request: FillRequest, priority: JobPriority, watching?: Watching): Submitted<Filled> {
     const { jobs, logger, now } = this.#services;
     const repo = this.repository.name;
     const startedAtMs = now();
@@ -325,7 +324,8 @@ export class Mirror {
         return fillOnce<FillOutcome>({ claims, repositoryKey, isHere, fill, waits: isBackground, signal });
       },
     };
-    const done = submitJob(jobs, job, watching).then((outcome) => {
+    const submitted = submitJob(jobs, job, watching);
+    const done = submitted.done.then((outcome) => {
       this.#filling = undefined;
       if (outcome.kind === 'failed' && isDamagedPack(outcome.error)) request.stream?.reject();
       request.stream?.leave();
@@ -342,8 +342,8 @@ export class Mirror {
       }
       return outcome;
     });
-    this.#filling = done;
-    return done;
+    this.#filling = { started: submitted.started, done };
+    return this.#filling;
   }
 
   /** Who is at a fill may die: then nobody is, once its claim has run out. */
@@ -397,7 +397,7 @@ export class Mirror {
     });
   }
 
-  #update(priority: JobPriority, asker: Asker, watching?: Watching): Promise<JobOutcome<UpdateOutcome>> {
+  #update(priority: JobPriority, asker: Asker, watching?: Watching): Submitted<UpdateOutcome> {
     const { jobs, logger } = this.#services;
     const repo = this.repository.name;
     const isBackground = priority === 'background';
@@ -417,11 +417,11 @@ export class Mirror {
         return outcome;
       },
     };
-    const done = submitJob(jobs, job, watching);
-    void done.then((outcome) => {
+    const submitted = submitJob(jobs, job, watching);
+    void submitted.done.then((outcome) => {
       if (outcome.kind === 'failed' && !isBackground) logger.warn('ingest_failed', { repo, error: outcome.error });
     });
-    return done;
+    return submitted;
   }
 
   /** Beside whatever else is done with this mirror, and behind everything that somebody waits for. */
@@ -437,7 +437,7 @@ export class Mirror {
       run: (signal) => this.#consolidation.run(signal),
     };
     const { jobs, logger, keepAlive } = this.#services;
-    const done = submitJob(jobs, job).then((outcome) => {
+    const done = submitJob(jobs, job).done.then((outcome) => {
       if (outcome.kind === 'failed') logger.warn('job_failed', { kind: job.kind, repo, error: outcome.error });
       return this.#bitmaps.see();
     });
@@ -449,8 +449,10 @@ export class Mirror {
   }
 }
 
-/** What a job gave. Throws what it failed with, or why the signal fired. */
-function valueOf<T>(outcome: JobOutcome<T>, signal: AbortSignal): T {
+/** What a job gives. Rejects with what it failed with, or why the signal fired. */
+async function valueOf<T>(job: Submitted<T>, { signal, onQueued }: Waiting): Promise<T> {
+  onQueued?.(job.started);
+  const outcome = await raceSignal(job.done, signal);
   switch (outcome.kind) {
     case 'done':
       return outcome.value;

@@ -1,7 +1,7 @@
 /** What every mirror works with. */
 import type { Oid } from '../bytes/oid.ts';
 import type { Claims } from '../jobs/claims.ts';
-import type { Job, JobOutcome } from '../jobs/job.ts';
+import type { Job, JobHandle } from '../jobs/job.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Storage } from '../storage/contract.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -63,23 +63,34 @@ export interface MirrorContext {
   readonly copy: LocalCopy;
 }
 
+/** Of jobs that report how many bytes of pack have come in all. */
 export interface Watching {
-  readonly onProgress?: ((progress: unknown) => void) | undefined;
+  readonly onProgress?: ((receivedBytes: number) => void) | undefined;
   /** When it fires this watcher leaves: see `Job.abandonWhenUnwatched`. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Of whoever does not go on before the work has ended. */
+export interface Waiting extends Watching {
+  readonly signal: AbortSignal;
+  /** Called for each job that is waited for: until `started` resolves it is not at work, but waits for its place. */
+  readonly onQueued?: ((started: Promise<void>) => void) | undefined;
+}
+
+export type Submitted<T> = Pick<JobHandle<T>, 'started' | 'done'>;
+
 /** As `jobs.submit`, but that no more jobs are taken is an outcome: whoever asked can do without. */
-export function submitJob<T>(jobs: Jobs, job: Job<T>, watching: Watching = {}): Promise<JobOutcome<T>> {
+export function submitJob<T>(jobs: Jobs, job: Job<T>, watching: Watching = {}): Submitted<T> {
   const { onProgress, signal } = watching;
   try {
-    const handle = jobs.submit(job, onProgress);
-    if (signal === undefined) return handle.done;
+    const handle = jobs.submit(job, (progress) => onProgress?.(Number(progress)));
+    if (signal === undefined) return handle;
     const leave = (): void => handle.cancel();
     if (signal.aborted) leave();
     else signal.addEventListener('abort', leave, { once: true });
-    return handle.done.finally(() => signal.removeEventListener('abort', leave));
+    const done = handle.done.finally(() => signal.removeEventListener('abort', leave));
+    return { started: handle.started, done };
   } catch (reason) {
-    return Promise.resolve({ kind: 'aborted', reason });
+    return { started: Promise.resolve(), done: Promise.resolve({ kind: 'aborted', reason }) };
   }
 }

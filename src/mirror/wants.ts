@@ -18,7 +18,7 @@ import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
 import { branchTips } from './refs/tips.ts';
 import type { WantsMemory } from './repository-memory.ts';
 import { unconfirmedWants } from './servable.ts';
-import type { Asker, MirrorContext } from './services.ts';
+import type { Asker, MirrorContext, Submitted, Waiting, Watching } from './services.ts';
 import { submitJob } from './services.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
 import { fetchWants } from './update.ts';
@@ -38,12 +38,6 @@ export type Confirmed = Exclude<Obtained, { readonly kind: 'later' }>;
 
 /** Brings branches and tags up to date; `onBytes` is told how many bytes of pack have come in all. */
 export type UpdateNow = (asker: Asker, onBytes: (bytes: number) => void) => Promise<JobOutcome<unknown>>;
-
-export interface Waiting {
-  readonly signal: AbortSignal;
-  /** Told how many bytes of pack have come in all. */
-  readonly onProgress: (bytes: number) => void;
-}
 
 export class Wants {
   readonly #context: MirrorContext;
@@ -78,7 +72,7 @@ export class Wants {
     const tips = new Set(known === undefined ? [] : branchTips(known));
     const work = wants.every((oid) => tips.has(oid))
       ? this.#updateNow(asker, onBytes)
-      : this.#fetch(wants, asker, onBytes);
+      : this.#fetch(wants, asker, onBytes).done;
     const finished = work.then((outcome) => this.#obtained(wants, outcome));
     const timer = new AbortController();
     const late = sleep(OBTAIN_MS, timer.signal).then((): Obtained => ({ kind: 'later' }));
@@ -91,11 +85,14 @@ export class Wants {
   }
 
   /** Gets `wants` however long it takes. `refused`: upstream would not. Rejects with what else went wrong. */
-  async fetchAll(wants: readonly Oid[], asker: Asker, watching: Waiting): Promise<'here' | 'refused'> {
-    const outcome = await raceSignal(this.#fetch(wants, asker, watching.onProgress), watching.signal);
+  async fetchAll(wants: readonly Oid[], asker: Asker, waiting: Waiting): Promise<'here' | 'refused'> {
+    const { signal, onProgress, onQueued } = waiting;
+    const job = this.#fetch(wants, asker, onProgress);
+    onQueued?.(job.started);
+    const outcome = await raceSignal(job.done, signal);
     const obtained = this.#obtained(wants, outcome);
     if (obtained.kind !== 'later') return obtained.kind;
-    throw outcome.kind === 'failed' ? outcome.error : abortError(watching.signal);
+    throw outcome.kind === 'failed' ? outcome.error : abortError(signal);
   }
 
   /** Those of `wants`, all of them in the snapshot, that only upstream can allow to be given away. */
@@ -134,7 +131,7 @@ export class Wants {
     return { kind: 'here' };
   }
 
-  #fetch(wants: readonly Oid[], asker: Asker, onBytes: (bytes: number) => void): Promise<JobOutcome<unknown>> {
+  #fetch(wants: readonly Oid[], asker: Asker, onProgress: Watching['onProgress']): Submitted<unknown> {
     const repo = this.#context.repository.name;
     return submitJob<unknown>(
       this.#context.services.jobs,
@@ -150,7 +147,7 @@ export class Wants {
           return fetchWants(this.#context, request, signal);
         },
       },
-      { onProgress: (progress) => onBytes(Number(progress)) },
+      { onProgress },
     );
   }
 

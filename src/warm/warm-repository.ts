@@ -1,13 +1,14 @@
 /**
  * Warms one repository: claimed, so that of several instances one does it; asked for with hotpack's own credential alone; and under
- * one time limit from the first question to the last byte, so that an upstream that trickles cannot hold a pass.
+ * one time limit from the first question to the last byte, so that an upstream that trickles cannot hold a pass. The limit is
+ * upstream's: while the work waits for its place among the jobs the clock stands still.
  */
 import { createDeadline } from '../bytes/abort.ts';
 import { HotpackError, isHotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
 import type { Claims } from '../jobs/claims.ts';
 import type { Mirror, WarmOutcome } from '../mirror/mirror.ts';
-import type { Asker } from '../mirror/services.ts';
+import type { Asker, Waiting } from '../mirror/services.ts';
 import type { Upstream } from '../upstream/contract.ts';
 import { failureOf } from '../upstream/failure.ts';
 import type { Repository } from '../upstream/repository.ts';
@@ -115,10 +116,14 @@ async function bringUp(
       visibility: repository.upstream.token === undefined ? 'public' : 'unknown',
     };
     const mirror = deps.mirrorOf(repository);
-    const onBytes = (bytes: number): void => onProgress?.({ kind: 'received', bytes });
-    const outcome = await mirror.warm(asker, deadline.signal, onBytes);
+    const waiting: Waiting = {
+      signal: deadline.signal,
+      onProgress: (bytes) => onProgress?.({ kind: 'received', bytes }),
+      onQueued: (started) => deadline.standStill(started),
+    };
+    const outcome = await mirror.warm(asker, waiting);
     if (outcome === 'staged') return outcome;
-    if (wants.length > 0) await mirror.fetchWants(wants, asker, { signal: deadline.signal, onProgress: onBytes });
+    if (wants.length > 0) await mirror.fetchWants(wants, asker, waiting);
     return outcome;
   } finally {
     deadline.dispose();

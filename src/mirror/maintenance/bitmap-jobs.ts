@@ -39,7 +39,7 @@ export class BitmapJobs {
       abandonWhenUnwatched: false,
       run: (signal) => writeBitmap(this.#context, signal),
     };
-    const outcome = await submitJob(jobs, job);
+    const outcome = await submitJob(jobs, job).done;
     if (outcome.kind === 'failed') logger.warn('job_failed', { kind: 'bitmap', repo, error: outcome.error });
     else if (outcome.kind === 'done')
       logger.debug('bitmap_made', { repo, outcome: outcome.value, ms: now() - startedAtMs });

@@ -43,6 +43,33 @@ describe('createDeadline', () => {
     expect(deadline.signal.aborted).toBe(false);
   });
 
+  it('does not count the time in which it stands still, and goes on with what was left', async () => {
+    const parent = new AbortController();
+    const deadline = createDeadline({ parents: [parent.signal], timeoutMs: 50 });
+    vi.advanceTimersByTime(30);
+    const waits = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    for (const { promise } of waits) deadline.standStill(promise);
+    vi.advanceTimersByTime(1000);
+    waits[0]?.resolve();
+    await vi.advanceTimersByTimeAsync(1000);
+    waits[1]?.reject(new Error('no place'));
+    await vi.advanceTimersByTimeAsync(19);
+    expect(deadline.signal.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(abortError(deadline.signal)).toMatchObject({ code: 'timeout', detail: { timeoutMs: 50 } });
+
+    const ended = createDeadline({ parents: [parent.signal], timeoutMs: 50 });
+    const disposed = createDeadline({ timeoutMs: 50 });
+    const wait = Promise.withResolvers<void>();
+    for (const one of [ended, disposed]) one.standStill(wait.promise);
+    disposed.dispose();
+    parent.abort();
+    expect(ended.signal.aborted).toBe(true);
+    wait.resolve();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('has fired where a parent had, or no time is left; and takes limits beyond a timer', () => {
     expect(createDeadline({ parents: [AbortSignal.abort()] }).signal.aborted).toBe(true);
     expect(abortError(createDeadline({ timeoutMs: 0 }).signal).code).toBe('timeout');

@@ -193,9 +193,15 @@ describe('jobs', () => {
   it('drop a waiting job that nobody waits for', async () => {
     const { started, job, control } = createBench();
     const jobs = createJobs({ concurrency: 1, cloneConcurrency: 1 });
-    jobs.submit(job('busy'));
-    jobs.submit(job('waiting', { abandonWhenUnwatched: true })).cancel();
+    await jobs.submit(job('busy')).started;
+    const waiting = jobs.submit(job('waiting', { abandonWhenUnwatched: true }));
+    let isPast = false;
+    void waiting.started.then(() => (isPast = true));
     await settle();
+    expect(isPast).toBe(false);
+    waiting.cancel();
+    await settle();
+    expect(isPast).toBe(true);
     control('busy').resolve('');
     await settle();
     expect(started).toEqual(['busy']);
@@ -230,6 +236,7 @@ describe('jobs', () => {
     const drained = jobs.drain({ timeoutMs: 20 });
     expect(() => jobs.submit(job('late'))).toThrow(expect.objectContaining({ code: 'shutting_down' }));
     expect(await waits.done).toMatchObject({ kind: 'aborted', reason: { code: 'shutting_down' } });
+    await waits.started;
     control('ends').resolve('in time');
     expect(await ends.done).toEqual({ kind: 'done', value: 'in time' });
     expect(await hangs.done).toMatchObject({ kind: 'aborted', reason: { code: 'shutting_down' } });

@@ -3,7 +3,7 @@
  * can be held, failed or cut. A clock that only tests move, and storage that counts, come along.
  */
 import { spawnSync } from 'node:child_process';
-import { createJobs } from '../../../src/jobs/jobs.ts';
+import { createJobs, type Jobs } from '../../../src/jobs/jobs.ts';
 import { Mirror } from '../../../src/mirror/mirror.ts';
 import type { Asker, MirrorServices } from '../../../src/mirror/services.ts';
 import type { Capabilities } from '../../../src/protocol/capabilities/capability.ts';
@@ -172,6 +172,7 @@ export interface World {
   readonly upstream: FakeUpstream;
   readonly storage: Storage;
   readonly mirror: Mirror;
+  readonly jobs: Jobs;
   readonly logged: [string, unknown][];
   nowMs: number;
   /** Another process over the same store. */
@@ -204,6 +205,7 @@ export function createWorld(folder: string, options: { intervalMs?: number; stor
     logged,
     nowMs: 1_000_000_000,
     mirror: new Mirror(repository, services),
+    jobs,
     restarted: () => new Mirror(repository, services),
     idle: async () => {
       for (let quiet = 0; quiet < 20; quiet++) {

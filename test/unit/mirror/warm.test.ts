@@ -28,7 +28,7 @@ test('what is not here is cloned by one list of refs and one fetch, and bytes ar
   const folder = copyOf(datedRepository());
   const { mirror, upstream } = createWorld(folder);
   const received: number[] = [];
-  expect(await mirror.warm(asker(), never, (bytes) => received.push(bytes))).toBe('cloned');
+  expect(await mirror.warm(asker(), { signal: never, onProgress: (bytes) => received.push(bytes) })).toBe('cloned');
   expect(upstream.lsRefsCalls).toEqual([undefined]);
   expect(upstream.fetches).toMatchObject([{ haves: [], purpose: 'fill', credential: undefined }]);
   expect(await heldBy(mirror)).toEqual(namesIn(folder));
@@ -39,8 +39,8 @@ test('what is not here is cloned by one list of refs and one fetch, and bytes ar
 
 test('what is as upstream shows it costs one list of refs', async () => {
   const { mirror, upstream } = createWorld(copyOf(datedRepository()));
-  await mirror.warm(asker(), never);
-  expect(await mirror.warm(asker(), never)).toBe('unchanged');
+  await mirror.warm(asker(), { signal: never });
+  expect(await mirror.warm(asker(), { signal: never })).toBe('unchanged');
   expect(upstream.lsRefsCalls).toHaveLength(2);
   expect(upstream.fetches).toHaveLength(1);
 });
@@ -49,11 +49,11 @@ test('what is behind is fetched, once, and nothing but what is new', async () =>
   const folder = copyOf(datedRepository());
   const world = createWorld(folder);
   const { mirror, upstream } = world;
-  await mirror.warm(asker(), never);
+  await mirror.warm(asker(), { signal: never });
   const before = revision(folder, 'HEAD');
   const next = commitUpstream(folder);
   world.nowMs += 60_000;
-  expect(await mirror.warm(asker(), never)).toBe('fetched');
+  expect(await mirror.warm(asker(), { signal: never })).toBe('fetched');
   await world.idle();
   expect(upstream.fetches).toHaveLength(2);
   expect(upstream.fetches[1]).toMatchObject({
@@ -70,17 +70,17 @@ test('a branch that is gone goes without a fetch', async () => {
   const folder = copyOf(datedRepository());
   gitSync(['branch', 'passing', 'main'], { cwd: folder });
   const world = createWorld(folder);
-  await world.mirror.warm(asker(), never);
+  await world.mirror.warm(asker(), { signal: never });
   gitSync(['branch', '-D', 'passing'], { cwd: folder });
   world.nowMs += 60_000;
-  expect(await world.mirror.warm(asker(), never)).toBe('fetched');
+  expect(await world.mirror.warm(asker(), { signal: never })).toBe('fetched');
   expect(world.upstream.fetches).toHaveLength(1);
   expect(await heldBy(world.mirror)).toEqual(namesIn(folder));
 });
 
 test('a repository without objects leaves nothing here', async () => {
   const { mirror, upstream, storage } = createWorld(copyOf(emptyRepository()));
-  expect(await mirror.warm(asker(), never)).toBe('empty');
+  expect(await mirror.warm(asker(), { signal: never })).toBe('empty');
   expect(upstream.fetches).toEqual([]);
   expect(await keysOf(storage)).toEqual([]);
 });
@@ -89,14 +89,17 @@ test('what upstream answers instead is what it rejects with, and the next try is
   const folder = copyOf(datedRepository());
   const { mirror, upstream, storage } = createWorld(folder);
   upstream.nextRefs.push(DENIED, DOWN);
-  await expect(mirror.warm(asker(), never)).rejects.toMatchObject({ code: 'upstream_denied', detail: { status: 401 } });
-  await expect(mirror.warm(asker(), never)).rejects.toMatchObject({ code: 'upstream_unavailable' });
+  await expect(mirror.warm(asker(), { signal: never })).rejects.toMatchObject({
+    code: 'upstream_denied',
+    detail: { status: 401 },
+  });
+  await expect(mirror.warm(asker(), { signal: never })).rejects.toMatchObject({ code: 'upstream_unavailable' });
   upstream.nextFetch.push({ failure: DENIED }, { cutAfter: 9_000 }, { flipByte: 9_000 });
-  await expect(mirror.warm(asker(), never)).rejects.toMatchObject({ code: 'upstream_denied' });
-  await expect(mirror.warm(asker(), never)).rejects.toMatchObject({ code: 'upstream_unavailable' });
-  await expect(mirror.warm(asker(), never)).rejects.toMatchObject({ code: expect.any(String) });
+  await expect(mirror.warm(asker(), { signal: never })).rejects.toMatchObject({ code: 'upstream_denied' });
+  await expect(mirror.warm(asker(), { signal: never })).rejects.toMatchObject({ code: 'upstream_unavailable' });
+  await expect(mirror.warm(asker(), { signal: never })).rejects.toMatchObject({ code: expect.any(String) });
   expect(await keysOf(storage)).toEqual([]);
-  expect(await mirror.warm(asker(), never)).toBe('cloned');
+  expect(await mirror.warm(asker(), { signal: never })).toBe('cloned');
 });
 
 test('the signal ends a clone and an update in their midst: upstream is let go, and nothing half is left', async () => {
@@ -107,7 +110,7 @@ test('the signal ends a clone and an update in their midst: upstream is let go, 
     upstream.nextFetch.push({ hold: new Promise(() => undefined) });
     const ending = new AbortController();
     const calls = upstream.fetches.length;
-    const warming = mirror.warm(asker(), ending.signal);
+    const warming = mirror.warm(asker(), { signal: ending.signal });
     const ended = warming.catch((error: unknown) => error);
     while (upstream.fetches.length === calls) await new Promise((resolve) => setImmediate(resolve));
     ending.abort();
@@ -117,7 +120,7 @@ test('the signal ends a clone and an update in their midst: upstream is let go, 
   };
   await endInMidst();
   expect(await keysOf(storage)).toEqual([]);
-  expect(await mirror.warm(asker(), never)).toBe('cloned');
+  expect(await mirror.warm(asker(), { signal: never })).toBe('cloned');
   // The bitmap follows in the background.
   await world.idle();
   const before = await keysOf(storage, 'mirrors/');
@@ -126,7 +129,7 @@ test('the signal ends a clone and an update in their midst: upstream is let go, 
   await endInMidst();
   expect(await isHere(mirror, next)).toBe(false);
   expect(await keysOf(storage, 'mirrors/')).toEqual(before);
-  expect(await mirror.warm(asker(), never)).toBe('fetched');
+  expect(await mirror.warm(asker(), { signal: never })).toBe('fetched');
 });
 
 test('the fill that a client has begun is joined; who stops waiting for it does not end it', async () => {
@@ -137,8 +140,8 @@ test('the fill that a client has begun is joined; who stops waiting for it does 
   const refs = await check(world, asker('secret'));
   world.mirror.fill({ refs, asker: asker('secret') });
   const leaving = new AbortController();
-  const left = world.mirror.warm(asker(), leaving.signal);
-  const waiting = world.mirror.warm(asker(), never);
+  const left = world.mirror.warm(asker(), { signal: leaving.signal });
+  const waiting = world.mirror.warm(asker(), { signal: never });
   await new Promise((resolve) => setImmediate(resolve));
   leaving.abort();
   await expect(left).rejects.toMatchObject({ code: 'aborted' });
@@ -156,7 +159,7 @@ test('a client that has become interested keeps the update going', async () => {
   const gate = Promise.withResolvers<void>();
   world.upstream.nextFetch.push({ hold: gate.promise });
   const leaving = new AbortController();
-  const warming = world.mirror.warm(asker(), leaving.signal);
+  const warming = world.mirror.warm(asker(), { signal: leaving.signal });
   const left = warming.catch((error: unknown) => error);
   while (world.upstream.fetches.length < 2) await new Promise((resolve) => setImmediate(resolve));
   world.nowMs += 2_000;
