@@ -17,7 +17,7 @@ const LOOK_MS = 1_000;
 const FOLDER = 'jobs/claims';
 
 export interface ClaimsDeps {
-  readonly storage: Pick<Storage, 'readDocument' | 'replaceDocument'>;
+  readonly storage: Pick<Storage, 'readDocument' | 'replaceDocument' | 'list'>;
   /** This process alone. */
   readonly holder: string;
   /** Milliseconds since the epoch. */
@@ -44,6 +44,8 @@ export interface Claims {
   take(name: string, options?: TakeOptions): Promise<ClaimAnswer>;
   /** When the work was last done; undefined: never, or it was tried since and not done. Rejects where storage fails. */
   doneAtMs(name: string, signal?: AbortSignal): Promise<number | undefined>;
+  /** What was ever claimed, by names that start with `prefix`. Rejects where storage fails. */
+  names(prefix: string, signal?: AbortSignal): AsyncIterable<string>;
 }
 
 export interface TakeOptions {
@@ -131,6 +133,15 @@ export function createClaims(deps: ClaimsDeps): Claims {
       const found = await storage.readDocument(`${FOLDER}/${name}`, signal);
       const record = found.kind === 'absent' ? undefined : parse(found.bytes);
       return record !== undefined && record.doneAtMs > 0 ? record.doneAtMs : undefined;
+    },
+    async *names(prefix, signal) {
+      let after: string | undefined;
+      do {
+        // oxlint-disable-next-line no-await-in-loop -- each page says where the next one begins
+        const page = await storage.list(`${FOLDER}/${prefix}`, after === undefined ? {} : { after }, signal);
+        for (const { key } of page.objects) yield key.slice(FOLDER.length + 1);
+        after = page.next;
+      } while (after !== undefined);
     },
   };
 }

@@ -39,13 +39,13 @@ export type WarmProgress =
   | { readonly kind: 'received'; readonly bytes: number };
 
 export interface Warm {
-  /** Starts the passes, in the background. */
+  /** Recalls what was warmed before, and starts the passes, if there are any; both in the background. */
   start(): void;
   /** Aborts what runs, and resolves when it has ended. */
   stop(): Promise<void>;
   state(): PassState;
   /** Warms one repository now, whatever is counted of it. Joins the work of a pass. Never rejects. */
   warmRepository(repository: Repository, onProgress?: (progress: WarmProgress) => void): Promise<WarmedRepository>;
-  /** True where warming, by this process or one before it, has made sure that its mirror is here. */
+  /** True where warming, by a pass or by hand, by this process or one before it, has made sure that its mirror is here. */
   isWarmed(repo: string): boolean;
 }

@@ -87,9 +87,12 @@ export async function warmRepository(
   }
 }
 
+/** Of the claims of all warming. */
+export const CLAIMS_PREFIX = 'warm/';
+
 /** Left behind as done, it says that warming has made the mirror ready. */
 export function claimOf(repository: Repository): string {
-  return `warm/${repository.key}`;
+  return `${CLAIMS_PREFIX}${repository.key}`;
 }
 
 async function bringUp(

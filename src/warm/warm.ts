@@ -11,7 +11,14 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Repository } from '../upstream/repository.ts';
 import type { PassOutcome, PassState, Warm, WarmedRepository, WarmProgress } from './contract.ts';
 import { runPass, type PassDeps } from './pass.ts';
-import { claimOf, warmRepository, type Attempt, type Warming, type WarmingDeps } from './warm-repository.ts';
+import {
+  CLAIMS_PREFIX,
+  claimOf,
+  warmRepository,
+  type Attempt,
+  type Warming,
+  type WarmingDeps,
+} from './warm-repository.ts';
 
 const MAX_WARMED = 100_000;
 const DAY_MS = 86_400_000;
@@ -89,12 +96,17 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
     return done;
   }
 
-  /** What earlier processes, and others over the store, have made ready. */
+  /** What earlier processes, and others over the store, have made ready. Where nothing was ever warmed it costs one request. */
   async function recallWarmed(): Promise<void> {
+    const { claims, listMirrors } = deps;
     const { signal } = ending;
     try {
-      for await (const { repository } of deps.listMirrors(signal)) {
-        const doneAtMs = await deps.claims.doneAtMs(claimOf(repository), signal);
+      const claimed = new Set<string>();
+      for await (const name of claims.names(CLAIMS_PREFIX, signal)) claimed.add(name);
+      if (claimed.size === 0) return;
+      for await (const { repository } of listMirrors(signal)) {
+        const name = claimOf(repository);
+        const doneAtMs = claimed.has(name) ? await claims.doneAtMs(name, signal) : undefined;
         if (doneAtMs !== undefined) noteWarmed(repository.name);
       }
     } catch (error) {
@@ -145,8 +157,9 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
 
   return {
     start() {
-      if (options.mostCloned === 0) return;
+      // Also without passes: what was warmed by hand counts as such after a restart, too.
       recalling = recallWarmed();
+      if (options.mostCloned === 0) return;
       periodic.add({ name: 'prewarm', intervalMs: options.intervalMs, runsAtStart: true, run: passOnce });
     },
     async stop() {

@@ -32,12 +32,13 @@ async function instance(open: () => Promise<Storage>, clock: FakeClock, holder: 
 async function tracked(
   open: () => Promise<Storage>,
   clock: FakeClock,
-): Promise<Pick<Storage, 'readDocument' | 'replaceDocument'>> {
+): Promise<Pick<Storage, 'readDocument' | 'replaceDocument' | 'list'>> {
   const storage = await open();
   storages.push(storage);
   return {
     readDocument: (...args) => clock.track(storage.readDocument(...args)),
     replaceDocument: (...args) => clock.track(storage.replaceDocument(...args)),
+    list: (...args) => clock.track(storage.list(...args)),
   };
 }
 
@@ -140,6 +141,21 @@ describe.each(Object.entries(STORES))('claims over %s', (_, makeStore) => {
     expect(await other.doneAtMs('a')).toBeUndefined();
   });
 
+  test('all that was ever claimed is named, page after page, and nothing else', async () => {
+    const open = makeStore();
+    const one = await instance(open, createFakeClock(), 'one');
+    const names = ['warm/a.git', 'warm/b/c.git', 'warm/b/d.git'];
+    for (const name of ['fill/a.git', ...names]) await release(await one.take(name));
+    const storage = await open();
+    storages.push(storage);
+    await storage.replaceDocument('jobs/warm/gone', new Uint8Array(1), 'absent');
+    const small: Storage['list'] = (prefix, page) => storage.list(prefix, { ...page, limit: 2 });
+    const paged = createClaims({ storage: { ...storage, list: small }, holder: 'two', now: Date.now });
+    const found: string[] = [];
+    for await (const name of paged.names('warm/')) found.push(name);
+    expect(found).toEqual(names);
+  });
+
   test('work that was done is not done again, but for who wants it younger', async () => {
     const open = makeStore();
     const clock = createFakeClock();
@@ -200,7 +216,8 @@ test('a renewal that fails is tried again', async () => {
   const clock = createFakeClock();
   const storage = createMemoryStorage();
   let failures = 0;
-  const flaky: Pick<Storage, 'readDocument' | 'replaceDocument'> = {
+  const flaky: Pick<Storage, 'readDocument' | 'replaceDocument' | 'list'> = {
+    list: (...args) => storage.list(...args),
     readDocument: (...args) => storage.readDocument(...args),
     replaceDocument: (...args) => {
       if (failures-- > 0) return Promise.reject(new Error('no answer'));

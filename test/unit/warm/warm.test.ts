@@ -49,7 +49,7 @@ function createTown(): Town {
 }
 
 /** `lives`: false where it renews nothing, as a process that was killed. */
-function createInstance(town: Town, holder: string, lives = true): Instance {
+function createInstance(town: Town, holder: string, { lives = true, mostCloned = 10 } = {}): Instance {
   const { clock, storage } = town;
   const log: string[] = [];
   const jobs: PeriodicJob[] = [];
@@ -89,6 +89,7 @@ function createInstance(town: Town, holder: string, lives = true): Instance {
         storage: {
           readDocument: (...args) => town.slowness.then(() => storage.readDocument(...args)),
           replaceDocument: (...args) => storage.replaceDocument(...args),
+          list: (...args) => town.slowness.then(() => storage.list(...args)),
         },
         holder,
         now: clock.now,
@@ -103,7 +104,7 @@ function createInstance(town: Town, holder: string, lives = true): Instance {
       logger: createLogger({ sink: (line) => log.push(line), level: 'debug', now: clock.now, secrets: [] }),
       metrics: createMetrics(),
     },
-    { mostCloned: 10, windowMs: 14 * 86_400_000, concurrency: 1, intervalMs: 3_600_000 },
+    { mostCloned, windowMs: 14 * 86_400_000, concurrency: 1, intervalMs: 3_600_000 },
   );
   return { warm, log, pass: async () => jobs[0]?.run(new AbortController().signal) };
 }
@@ -124,6 +125,21 @@ test('what was warmed is known after a restart, as long as its mirror is here', 
   await town.clock.advance(1);
   const known = ['up/a', 'up/b', 'up/by-a-request'].filter((name) => second.warm.isWarmed(name));
   expect(known).toEqual(['up/a']);
+});
+
+test('what was warmed by hand is known after a restart, without any passes', async () => {
+  const town = createTown();
+  const first = createInstance(town, 'first', { mostCloned: 0 });
+  first.warm.start();
+  await first.warm.warmRepository(repository('up/a'));
+  town.here.add('up/by-a-request');
+  town.isKvDown = true;
+  const second = createInstance(town, 'second', { mostCloned: 0 });
+  second.warm.start();
+  await town.clock.advance(1);
+  expect(['up/a', 'up/by-a-request'].filter((name) => second.warm.isWarmed(name))).toEqual(['up/a']);
+  expect(await second.pass()).toBeUndefined();
+  expect(second.log.join()).not.toContain('no store');
 });
 
 test('a pass that failed is told to be repeated, and says why in one line', async () => {
@@ -150,7 +166,7 @@ test('what nobody expected is said in the log, and to whoever asks only that the
 test('a pass takes over what another instance died of, and does all else meanwhile', async () => {
   const town = createTown();
   town.cloned.push('up/a', 'up/b');
-  const killed = createInstance(town, 'killed', false);
+  const killed = createInstance(town, 'killed', { lives: false });
   town.work = () => new Promise(() => undefined);
   void killed.warm.warmRepository(repository('up/a'));
   await town.clock.advance(1);
