@@ -149,6 +149,17 @@ describe('publishing', () => {
     expect(await namesOpen(copy)).toBeUndefined();
   });
 
+  test('where there are too many packs it waits for room, and leaves nothing where none can be made', async () => {
+    const storage = createMemoryStorage();
+    const { copy } = copyOver(storage);
+    const record = await packAtRest(storage, 'a', `${tip}~1\n`);
+    const many = Array.from({ length: 20 }, (_, n) => ({ ...record, name: `pack-${String(n).padStart(40, '0')}` }));
+    await new Catalog(storage, copy.keys.manifest).swap(() => ({ ...emptyManifest('public', 0), packs: many }));
+    const late = publication(await packAtRest(storage, 'b', `${tip}\n`));
+    await expect(copy.publish(late, never)).rejects.toThrow('there is room');
+    expect((await keysOf(storage)).filter((key) => key.includes('bbbb'))).toEqual([]);
+  });
+
   test('an opening that fails is tried again', async () => {
     const storage = createMemoryStorage();
     await copyOver(storage).copy.publish(publication(await packAtRest(storage, 'a', `${tip}\n`)), never);

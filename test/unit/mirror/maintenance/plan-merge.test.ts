@@ -105,6 +105,15 @@ describe('planning merges', () => {
     expect(editPublication(forgetful, late, 0)).toBe('stale');
   });
 
+  test('a manifest with as many packs as there may be takes no further one, but refs and strays', () => {
+    const packs = Array.from({ length: MAX_PACKS }, () => pack(10));
+    const full = { ...emptyManifest('public', 0), packs };
+    const change = { builtOn: [], strays: () => [], visibility: 'public' } as const;
+    expect(editPublication(full, { ...change, pack: pack(5) }, 0)).toBe('crowded');
+    expect(editPublication(full, change, 0)).toMatchObject({ packs });
+    expect(planRoom(packs)?.length).toBeGreaterThan(1);
+  });
+
   test('a merge whose sources are not all there any more is lost; what was published meanwhile survives', () => {
     const base = published(published(emptyManifest('public', 0), pack(100)), pack(50));
     const sources = base.packs.map(({ name }) => name);
