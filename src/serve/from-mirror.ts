@@ -6,6 +6,7 @@ import type { Made } from '../answers/answers.ts';
 import { costOfWork } from '../answers/answer-cost.ts';
 import { answerKey, type AnswerQuestion, tagsDigest } from '../answers/answer-key.ts';
 import type { StoredAnswer } from '../answers/stored-answers.ts';
+import { forOneTaker, giveBack } from '../bytes/give-back.ts';
 import type { MirrorSnapshot } from '../mirror/snapshot.ts';
 import type { Selection, SelectionQuery } from '../pack/selection.ts';
 import { createWalkCounters, type WalkOptions } from '../pack/walk/contract.ts';
@@ -17,6 +18,7 @@ import { streamPack } from '../pack/writing/stream-pack.ts';
 import { recallWholeSet, rememberWholeSet, wholeSetOf } from '../pack/writing/whole-set.ts';
 import type { FetchRequest } from '../protocol/fetch-request.ts';
 import { writeV0Answer } from '../protocol/fetch/v0-answer.ts';
+import { frameBand, PACK_BAND } from '../protocol/side-band/frame.ts';
 import type { ShallowInfo, WantedRef } from '../protocol/fetch/v2-answer.ts';
 import { planV2Answer, writeV2Answer } from '../protocol/fetch/v2-answer.ts';
 import { followedResponse } from './body/followed-response.ts';
@@ -52,6 +54,10 @@ export async function answerFromMirror(serving: Serving, fetch: MirrorFetch): Pr
     if (stored !== undefined)
       return storedResponse(serving, request, { answer: stored, head: writeHead(stored.header) });
 
+    if (question.ofsDelta && recallWholeSet(snapshot.store, query) !== undefined) {
+      isTaken = true;
+      return await copiedResponse(serving, fetch, { question, head: writeHead(NOTHING_MOVES) });
+    }
     const joined = await answers.join(
       {
         question,
@@ -76,6 +82,34 @@ export async function answerFromMirror(serving: Serving, fetch: MirrorFetch): Pr
     }
   } finally {
     if (!isTaken) snapshot.release();
+  }
+}
+
+/** Whole packs: a copy costs no more than reading it from another file would, so nobody follows it and it is not stored. */
+async function copiedResponse(
+  serving: Serving,
+  { request, snapshot, query }: MirrorFetch,
+  { question, head }: { readonly question: AnswerQuestion; readonly head: Uint8Array },
+): Promise<Response> {
+  const made = await make(serving, { snapshot, query, question }, serving.context.signal);
+  const follower = {
+    packets: () => ownPackets(made.chunks),
+    onProgress: () => undefined,
+    leave: () => made.onEnd?.(),
+  };
+  return followedResponse(serving, request, {
+    follower,
+    head,
+    note: 'hotpack: copied from the mirror',
+    source: 'mirror',
+  });
+}
+
+/** Framed by one who alone reads them: what was copied is given back at once, and so is what was sent. */
+async function* ownPackets(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of chunks) {
+    for (const packets of frameBand(PACK_BAND, chunk, 'side-band-64k')) yield forOneTaker(packets);
+    giveBack(chunk);
   }
 }
 

@@ -6,7 +6,7 @@ import { streamAnswer } from './answer-stream.ts';
 import { staleNote } from './stale-note.ts';
 
 export interface Followed {
-  readonly follower: Follower;
+  readonly follower: Pick<Follower, 'packets' | 'onProgress' | 'leave'>;
   /** Everything in front of the pack. */
   readonly head: Uint8Array;
   /** One line that says where the answer comes from. */
