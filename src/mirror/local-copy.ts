@@ -253,6 +253,8 @@ export class LocalCopy {
   }
 
   async #publishNow(publication: Publication): Promise<'published' | 'stale' | 'crowded'> {
+    // First: who is killed right after the swap leaves a mirror that git takes for a repository.
+    await this.#writeLayout();
     const outcome = await this.#swapIn(publication);
     if (outcome === 'crowded') return outcome;
     if (outcome === 'stale') {
@@ -263,7 +265,6 @@ export class LocalCopy {
     }
     this.#known.publishedAtMs = this.#options.now();
     this.#options.onStored(outcome.packs);
-    await this.#writeLayout();
     if (outcome.packs.length > 0) await this.#reopen(outcome);
     return 'published';
   }
