@@ -271,7 +271,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       logger.info('stopping');
       // Nobody waits for what it does: it ends at once.
       const cooled = Promise.all([warm.stop(), periodic.stop(), eviction.stop()]);
-      const drained = jobs.drain({ timeoutMs: config.shutdownTimeoutMs });
+      const drained = jobs.drain({ timeoutMs: config.shutdownTimeoutMs, signal });
       const onAbort = (): void => ending?.abort(signal.reason);
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });

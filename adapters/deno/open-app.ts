@@ -16,7 +16,7 @@ import { runtime } from './runtime.ts';
 const THREADS = 2;
 const CRON_SCHEDULE = '*/5 * * * *';
 /** Deno Deploy sends SIGINT and kills after 5 s: what is left after this writes the counts. */
-const INTERRUPTED_MS = 3_000;
+const INTERRUPTED_MS = 2_000;
 
 export interface DenoApp {
   readonly app: App;
@@ -68,8 +68,9 @@ export async function openDenoApp(): Promise<DenoApp> {
     async stop(name, serverClosed) {
       const { shutdownTimeoutMs } = config;
       const withinMs = name === 'SIGINT' ? Math.min(INTERRUPTED_MS, shutdownTimeoutMs) : shutdownTimeoutMs;
-      const signal = AbortSignal.timeout(withinMs);
-      const late = new Promise((done) => signal.addEventListener('abort', done));
+      const ending = new AbortController();
+      const late = new Promise<void>((done) => setTimeout(done, withinMs)).then(() => ending.abort());
+      const { signal } = ending;
       await Promise.all([app.stop(signal), Promise.race([serverClosed, late])]);
       await app.close();
       await threads?.close();

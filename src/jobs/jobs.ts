@@ -8,6 +8,7 @@
  *
  * Memory: one entry a waiting or running job. No timers but that of `drain`.
  */
+import { raceSignal } from '../bytes/abort.ts';
 import { HotpackError } from '../bytes/error.ts';
 import type { Job, JobHandle, JobKind, JobOutcome, JobPriority, JobsSnapshot } from './job.ts';
 
@@ -39,8 +40,17 @@ export interface Jobs {
    * Takes no more jobs, drops waiting ones as aborted, gives running ones `timeoutMs`, then fires their signals. Resolves when
    * all have ended, or (`abandoned` > 0) when some have not `graceMs` (default 1,000) after their signal fired.
    */
-  drain(options: { readonly timeoutMs: number; readonly graceMs?: number }): Promise<{ readonly abandoned: number }>;
+  drain(options: DrainOptions): Promise<{ readonly abandoned: number }>;
   snapshot(): JobsSnapshot;
+}
+
+export interface DrainOptions {
+  /** How long what runs may go on. */
+  readonly timeoutMs: number;
+  /** How long it may take to let go once it was aborted. Default: 1,000. */
+  readonly graceMs?: number;
+  /** Ends `timeoutMs` early. */
+  readonly signal?: AbortSignal;
 }
 
 export function createJobs(options: JobsOptions): Jobs {
@@ -109,16 +119,10 @@ class JobQueue implements Jobs {
     return handle as JobHandle<T>;
   }
 
-  async drain({
-    timeoutMs,
-    graceMs = 1000,
-  }: {
-    readonly timeoutMs: number;
-    readonly graceMs?: number;
-  }): Promise<{ readonly abandoned: number }> {
+  async drain({ timeoutMs, graceMs = 1000, signal }: DrainOptions): Promise<{ readonly abandoned: number }> {
     this.#draining = true;
     for (const entry of this.#waiting) this.#abort(entry, shuttingDown());
-    await this.#idleWithin(timeoutMs);
+    await raceSignal(this.#idleWithin(timeoutMs), signal).catch(() => undefined);
     for (const entry of this.#running) this.#abort(entry, shuttingDown());
     await this.#idleWithin(graceMs);
     return { abandoned: this.#running.size };

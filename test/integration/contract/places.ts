@@ -72,7 +72,7 @@ async function openBucket(): Promise<Pick<Recipe, 'env' | 'close'>> {
 function denoCommand(): string[] {
   const folder = temporaryFolder('bundle');
   for (const name of ['deno.js', 'pack-thread.js']) copyFileSync(join(root, 'dist/adapters', name), join(folder, name));
-  const flags = ['-A', '--unstable-kv', '--no-config', '--no-remote', '--no-npm'];
+  const flags = ['-A', '--unstable-kv', '--unstable-cron', '--no-config', '--no-remote', '--no-npm'];
   return [DENO_ON_DEPLOY, 'run', ...flags, join(folder, 'deno.js')];
 }
 
