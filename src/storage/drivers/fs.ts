@@ -4,8 +4,10 @@
  * then moved, so what is visible is whole, also after `kill -9` or a power cut. Any number of processes and threads may open
  * the same folder. Memory: 256 KiB a writer, two chunks of 512 KiB a stream.
  */
-import { link, lstat, mkdir, open, rename, stat, statfs, unlink } from 'node:fs/promises';
+import { statfs as statfsWithCallback } from 'node:fs';
+import { link, lstat, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { raceSignal, throwIfAborted } from '../../bytes/abort.ts';
 import { HotpackError } from '../../bytes/error.ts';
 import { ABSENT } from '../contract.ts';
@@ -21,6 +23,9 @@ import { openTempFolder } from './fs/temp-folder.ts';
 import type { TempFolder } from './fs/temp-folder.ts';
 import { withUnstorageDriver } from './unstorage-driver.ts';
 import type { DriverStorage } from './unstorage-driver.ts';
+
+/** Deno 2.5.0 has it in this form alone. */
+const statfs = promisify(statfsWithCallback);
 
 export interface FsStorageOptions {
   /** Absolute, or relative to the working directory; made where it is missing. */
