@@ -3,17 +3,16 @@ import { createAccess } from './access/gate.ts';
 import { Answers } from './answers/answers.ts';
 import { createDeadline, raceSignal } from './bytes/abort.ts';
 import type { Config } from './config.ts';
+import { dailyJobs } from './daily-jobs.ts';
 import { createEdgeRooms } from './edge-rooms.ts';
 import { createHttp, type HttpDeps, type Readiness } from './http/create-http.ts';
 import { createClaims } from './jobs/claims.ts';
 import { createJobs } from './jobs/jobs.ts';
-import { createPeriodicJobs, type RunOutcome } from './jobs/periodic.ts';
-import { removeAbandonedJob } from './jobs/remove-abandoned.ts';
+import { createPeriodicJobs } from './jobs/periodic.ts';
 import { FILL_CLAIM_TTL_MS } from './mirror/fill-claim.ts';
 import { listMirrors } from './mirror/list-mirrors.ts';
 import { Eviction } from './mirror/maintenance/eviction.ts';
 import { maxBytesOf } from './mirror/maintenance/max-bytes.ts';
-import { tidyMirrorsJob } from './mirror/maintenance/tidy-mirrors.ts';
 import { Mirrors, type MirrorSource } from './mirror/mirrors.ts';
 import { createRepositoryStates } from './mirror/repository-states.ts';
 import { StoredMirrors } from './mirror/stored-mirrors.ts';
@@ -47,7 +46,6 @@ const ANSWERS_SHARE = 1 / 8;
 /** How long a finished answer that was not stored waits for others who ask the same. */
 const LINGER_MS = 30_000;
 const PROBE_TIMEOUT_MS = 2_000;
-const DAY_MS = 86_400_000;
 /** For the counts that are not written yet when all else has ended. */
 const LAST_FLUSH_MS = 2_000;
 
@@ -201,11 +199,6 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     onPushed: (repository) => mirrors.of(repository).pushed(),
   });
 
-  async function tidyCounts(signal: AbortSignal): Promise<RunOutcome> {
-    await popularity.tidy(signal);
-    return 'done';
-  }
-
   async function readiness(): Promise<Readiness> {
     if (isDraining) return { ready: false, reason: 'draining' };
     const deadline = createDeadline({ timeoutMs: PROBE_TIMEOUT_MS, operation: 'storage probe' });
@@ -256,10 +249,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     ...(edge === undefined ? {} : { edge: edge.events }),
     async start() {
       popularity.start();
-      periodic.add(tidyMirrorsJob({ storage, now, logger }));
-      periodic.add({ name: 'tidy-counts', intervalMs: DAY_MS, runsAtStart: false, run: tidyCounts });
-      const removing = removeAbandonedJob(storage, now);
-      if (removing !== undefined) periodic.add(removing);
+      for (const job of dailyJobs({ storage, popularity, now, logger })) periodic.add(job);
       eviction.changed();
       warm.start();
       answers.load().catch((error: unknown) => logger.warn('answer_failed', { error }));

@@ -5,10 +5,9 @@
  */
 import { createDeadline } from './bytes/abort.ts';
 import type { Config } from './config.ts';
+import { dailyJobs } from './daily-jobs.ts';
 import { createClaims } from './jobs/claims.ts';
 import { createPeriodicJobs, type RunOutcome } from './jobs/periodic.ts';
-import { tidyMirrorsJob } from './mirror/maintenance/tidy-mirrors.ts';
-import { removeAbandonedJob } from './jobs/remove-abandoned.ts';
 import { parseMirrorTask, writeMirrorTask, type MirrorTask } from './mirror/edge/mirror-task.ts';
 import { RequestMirrors } from './mirror/edge/request-mirrors.ts';
 import { listMirrors } from './mirror/list-mirrors.ts';
@@ -158,17 +157,10 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
     }
   }
 
-  async function tidyCounts(signal: AbortSignal): Promise<RunOutcome> {
-    await popularity.tidy(signal);
-    return 'done';
-  }
-
   async function scheduled(): Promise<void> {
     const periodic = createPeriodicJobs({ storage, now, logger });
-    await periodic.runIfDue(tidyMirrorsJob({ storage, now, logger }));
-    await periodic.runIfDue({ name: 'tidy-counts', intervalMs: DAY_MS, runsAtStart: false, run: tidyCounts });
-    const removing = removeAbandonedJob(storage, now);
-    if (removing !== undefined) await periodic.runIfDue(removing);
+    // oxlint-disable-next-line no-await-in-loop -- one after the other, in the memory of one event
+    for (const job of dailyJobs({ storage, popularity, now, logger })) await periodic.runIfDue(job);
     if (config.prewarmMostClonedRepos === 0) return;
     await periodic.runIfDue({ name: 'prewarm', intervalMs: config.prewarmIntervalMs, runsAtStart: true, run: pass });
   }

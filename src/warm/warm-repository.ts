@@ -134,7 +134,7 @@ async function bringUp(
 }
 
 /** A status with what upstream or the store said; never a secret. */
-export function verdictOf(error: unknown): { readonly status: WarmStatus; readonly message: string } {
+function verdictOf(error: unknown): { readonly status: WarmStatus; readonly message: string } {
   if (!isHotpackError(error)) return { status: 'error', message: 'hotpack failed' };
   const { message, detail } = error;
   switch (error.code) {

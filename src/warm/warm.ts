@@ -2,7 +2,8 @@
  * Warming: passes at the start and then periodically, single repositories when somebody asks for it, and what is known of both. One
  * repository is warmed once at a time: who comes meanwhile joins.
  *
- * Memory: an entry for each repository of the last pass, and for each that was warmed, at most `MAX_WARMED`.
+ * Memory: an entry for each repository of the last pass, and for each that was warmed, at most `MAX_WARMED`; at the start, while
+ * it is recalled what was warmed before, a name for each that ever was.
  */
 import { isHotpackError } from '../bytes/error.ts';
 import type { PeriodicJobs, RunOutcome } from '../jobs/periodic.ts';

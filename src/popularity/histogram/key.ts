@@ -8,7 +8,6 @@ import { isDay, type Day } from './day.ts';
 
 /** `clones` is read often, `traffic` (requests, bytes, shapes) is long. */
 export type CountKind = 'clones' | 'traffic';
-export const COUNT_KINDS: readonly CountKind[] = ['clones', 'traffic'];
 
 export type CountKey =
   | { readonly kind: CountKind; readonly day: Day; readonly type: 'shard'; readonly instance: string }
