@@ -16,6 +16,7 @@ import { growthRow } from './rows/growth.ts';
 import { indexPackRow } from './rows/index-pack.ts';
 import { refsRow } from './rows/refs.ts';
 import { servedRow } from './rows/served.ts';
+import { warmPassRow } from './rows/warm-pass.ts';
 import { tellRow } from './support/report.ts';
 import type { Row } from './support/row.ts';
 import { runRow } from './support/row.ts';
@@ -39,6 +40,7 @@ const ROWS: Readonly<Record<string, (stage: Stage) => Promise<Row>>> = {
   'used-twenty-commits': servedRow('twenty-commits', usedStage),
   growth: growthRow,
   counting: countingRow,
+  'warm-pass': warmPassRow,
 };
 
 const { values } = parseArgs({
