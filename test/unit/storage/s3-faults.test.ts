@@ -2,7 +2,12 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readAllStream } from '../../../src/bytes/streams.ts';
-import { createNonce, parseDocument, writeDocument } from '../../../src/storage/drivers/bucket/document-format.ts';
+import {
+  createNonce,
+  parseDocument,
+  REMEMBERED_NONCES,
+  writeDocument,
+} from '../../../src/storage/drivers/bucket/document-format.ts';
 import { createS3Storage } from '../../../src/storage/drivers/s3.ts';
 import type { S3Options } from '../../../src/storage/drivers/s3/client.ts';
 import { startS3Server, type Fault, type S3Server } from '../../support/s3-server.ts';
@@ -129,7 +134,7 @@ describe('a write whose answer was lost', () => {
   test('is an error where nobody can tell any more', async () => {
     const version = versionOf(await storage.replaceDocument('d', bytesOf(1), 'absent'));
     server.fault = ({ name }) => {
-      if (name === 'GetObject') for (const n of range(9)) replaceBehind('d', bytesOf(10 + n));
+      if (name === 'GetObject') for (const n of range(REMEMBERED_NONCES)) replaceBehind('d', bytesOf(10 + n));
       return name === 'PutObject' && callsOf('PutObject') === 2 ? 'lost' : undefined;
     };
     const replacing = storage.replaceDocument('d', bytesOf(2), version);

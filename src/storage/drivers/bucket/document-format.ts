@@ -2,7 +2,7 @@
  * A document in a bucket is an object under its key with a `!` behind, a character that no key holds and that sorts before all that
  * keys hold: so a list is in the order of keys. Its bytes are a head of fixed length and the value:
  *
- *     hotpack-document 1 <nonce> <nonce of the version it replaced> … (nine in all, the latest first)\n
+ *     hotpack-document 1 <nonce> <nonce of the version it replaced> … (33 in all, the latest first)\n
  *
  * The nonces make etags unique even where a value comes back (an etag is an MD5 on most stores), and let a writer whose answer was
  * lost see whether its version was current once. Nonces are 24 hexadecimal digits, zeros where there was no version.
@@ -12,7 +12,7 @@ import { HotpackError } from '../../../bytes/error.ts';
 const DOCUMENT_END = '!';
 const MAGIC = 'hotpack-document 1';
 /** How many nonces a head has room for. */
-export const REMEMBERED_NONCES = 9;
+export const REMEMBERED_NONCES = 33;
 const NONCE_CHARACTERS = 24;
 /** What the head adds to the length of a value. */
 export const DOCUMENT_HEAD_BYTES: number = MAGIC.length + REMEMBERED_NONCES * (1 + NONCE_CHARACTERS) + 1;
