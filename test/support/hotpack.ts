@@ -192,7 +192,7 @@ export class Hotpack {
   }
 
   /** Waits (by what lies at rest, or until `/api` says that it is there) until the mirror holds all `oids` as tips. */
-  async mirrorHolds(name: string, oids: readonly string[], timeoutMs = 15_000): Promise<void> {
+  async mirrorHolds(name: string, oids: readonly string[], timeoutMs = 45_000): Promise<void> {
     if (this.options.adminToken !== undefined) return this.isReady(name, timeoutMs);
     const deadline = Date.now() + timeoutMs;
     const packedRefs = join(this.mirrorFolder(name), 'packed-refs');
@@ -217,7 +217,7 @@ export class Hotpack {
   }
 
   /** Waits until `/api` says that the repository is there. */
-  async isReady(name: string, timeoutMs = 15_000): Promise<void> {
+  async isReady(name: string, timeoutMs = 45_000): Promise<void> {
     for (const deadline = Date.now() + timeoutMs; (await this.listed()).get(name)?.state !== 'ready';) {
       if (Date.now() > deadline)
         throw new Error(`${name} is not ready after ${timeoutMs} ms\n${this.errors.slice(-4000)}`);
