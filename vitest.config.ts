@@ -2,6 +2,8 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 const config: ViteUserConfig = defineConfig({
   test: {
+    // By default one core is left idle: most tests wait for servers and for git.
+    maxWorkers: 2,
     projects: [
       {
         test: {
