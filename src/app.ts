@@ -57,7 +57,8 @@ export interface AppOptions {
 export function createApp(platform: Platform, config: Config, options: AppOptions = {}): App {
   const { storage, threads, now } = platform;
   const logger = createLogger({ sink: platform.log, level: config.logLevel, now, secrets: config.secrets });
-  const metrics = createMetrics();
+  const metricsNameRepositories = config.metricsPerRepo === 1;
+  const metrics = createMetrics({ perRepo: metricsNameRepositories });
   // Workers are not told that they end, and a signal made there belongs to one request.
   const ending = platform.kind === 'cloudflare' ? undefined : new AbortController();
   let isDraining = false;
@@ -238,6 +239,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     now,
     maxRequestBytes: config.maxRequestBytes,
     metrics,
+    metricsNameRepositories,
     logger,
     readiness,
     ...(ending === undefined ? {} : { signal: ending.signal }),

@@ -67,6 +67,8 @@ interface Settings {
   readonly prewarmIntervalMs: number;
   /** Empty: none. */
   readonly adminToken: string;
+  /** 1: metrics name repositories, and are for whom `/api` is for. */
+  readonly metricsPerRepo: number;
   readonly shutdownTimeoutMs: number;
   readonly logLevel: LogLevel;
 }
@@ -279,6 +281,13 @@ export const SETTINGS: { readonly [K in keyof Settings]: Setting<Settings[K]> } 
     meaning:
       'the bearer token of `/api`; not set, `/api` answers only those who ask from the same machine, by a loopback name, and not through a proxy',
   },
+  metricsPerRepo: {
+    env: 'HOTPACK_METRICS_PER_REPO',
+    default: '0',
+    value: wholeNumber({ min: 0, max: 1 }),
+    meaning:
+      '1 puts repository names into the labels of `hotpack_requests_total` and `hotpack_served_bytes_total`; `/metrics` then answers only those whom `/api` answers',
+  },
   shutdownTimeoutMs: {
     env: 'HOTPACK_SHUTDOWN_TIMEOUT',
     default: '30s',
@@ -357,6 +366,7 @@ export function resolveConfig(
     prewarmConcurrency: read(SETTINGS.prewarmConcurrency),
     prewarmIntervalMs: read(SETTINGS.prewarmIntervalMs),
     adminToken,
+    metricsPerRepo: read(SETTINGS.metricsPerRepo),
     shutdownTimeoutMs: read(SETTINGS.shutdownTimeoutMs),
     logLevel: read(SETTINGS.logLevel),
     secrets: [

@@ -11,7 +11,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { PROMETHEUS_CONTENT_TYPE } from '../telemetry/registry.ts';
 import type { Warm } from '../warm/contract.ts';
 import { errorResponse, textResponse } from './answer-response.ts';
-import { addApi, type ApiDeps } from './api/api.ts';
+import { addApi, refuseOthers, type ApiDeps } from './api/api.ts';
 import { handleGit, type GitDeps } from './git-handler.ts';
 import { shieldedBody } from './shielded-body.ts';
 import { observe, type Observation, type Observer } from './observe.ts';
@@ -32,6 +32,8 @@ export interface HttpDeps extends GitDeps, ApiDeps {
    * Response that follows has none then.
    */
   readonly writeChallenges?: (event: H3Event, challenges: readonly string[]) => void;
+  /** Then `/metrics` is for whom `/api` is for. Default false. */
+  readonly metricsNameRepositories?: boolean;
   /** See `Observer`. Default true. */
   readonly wrapBodies?: boolean;
 }
@@ -97,10 +99,11 @@ export function createHttp(deps: HttpDeps): H3 {
     const readiness = await deps.readiness();
     return Response.json(readiness, { status: readiness.ready ? 200 : 503, headers: { 'cache-control': 'no-cache' } });
   });
-  app.get(
-    '/metrics',
-    async () => new Response(await metrics.render(), { headers: { 'content-type': PROMETHEUS_CONTENT_TYPE } }),
-  );
+  app.get('/metrics', async (event) => {
+    const refusal = deps.metricsNameRepositories === true ? refuseOthers(deps, event) : undefined;
+    if (refusal !== undefined) return refusal;
+    return new Response(await metrics.render(), { headers: { 'content-type': PROMETHEUS_CONTENT_TYPE } });
+  });
   for (const path of ['/_liveness', '/_readiness', '/metrics']) {
     app.all(path, () => textResponse(405, 'this path takes GET, HEAD', { allow: 'GET, HEAD' }));
   }

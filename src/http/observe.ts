@@ -33,14 +33,15 @@ export function observe(observer: Observer, observation: Observation, response: 
   const finish = (bytes: number, end: 'ended' | 'left' | 'broke'): void => {
     const ms = now() - observation.startedAtMs;
     const { kind, method, repo, protocol } = observation;
-    metrics.requests.add({ kind, source });
-    metrics.requestSeconds.observe({ kind, source }, ms / 1000);
-    if (bytes > 0) metrics.servedBytes.add({ source }, bytes);
     // What upstream alone answers (pushes, LFS, unknown paths) proves no repository.
     const isReading = kind === 'info-refs' || kind === 'ls-refs' || kind === 'fetch';
-    if (isReading && repo !== undefined && source !== 'none' && response.status === 200) {
-      popularity.countAnswer(repo, source, bytes);
-      if (kind === 'fetch' && isWarmed(repo)) metrics.warmedRequests.add({ source });
+    const read = isReading && source !== 'none' && response.status === 200 ? repo : undefined;
+    metrics.requests.add({ kind, source, repo: read ?? '' });
+    metrics.requestSeconds.observe({ kind, source }, ms / 1000);
+    if (bytes > 0) metrics.servedBytes.add({ source, repo: read ?? '' }, bytes);
+    if (read !== undefined && source !== 'none') {
+      popularity.countAnswer(read, source, bytes);
+      if (kind === 'fetch' && isWarmed(read)) metrics.warmedRequests.add({ source });
     }
     logger.debug('request', {
       kind,

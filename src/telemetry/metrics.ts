@@ -17,9 +17,10 @@ export type PrewarmPath = 'fetch' | 'clone' | 'restore';
 export type PrewarmStatus = 'ok' | 'error' | 'timeout' | 'gone' | 'no_access' | 'skipped';
 
 export interface Metrics {
-  readonly requests: Counter<{ kind: RequestKind; source: AnswerSource }>;
+  /** `repo`, here and below: only where metrics are kept by repository; empty where none was read. */
+  readonly requests: Counter<{ kind: RequestKind; source: AnswerSource; repo: string }>;
   readonly requestSeconds: Histogram<{ kind: RequestKind; source: AnswerSource }>;
-  readonly servedBytes: Counter<{ source: AnswerSource }>;
+  readonly servedBytes: Counter<{ source: AnswerSource; repo: string }>;
   readonly upstreamRequests: Counter<{ operation: UpstreamOperation; outcome: UpstreamOutcome }>;
   readonly upstreamBytes: Counter<NoLabels>;
   readonly mirrors: Gauge<NoLabels>;
@@ -43,14 +44,20 @@ export interface Metrics {
 
 const DURATION_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900];
 
-export function createMetrics(): Metrics {
+export interface MetricsOptions {
+  /** Repository names as labels: as many numbers more as repositories are read. Default false. */
+  readonly perRepo?: boolean;
+}
+
+export function createMetrics({ perRepo = false }: MetricsOptions = {}): Metrics {
+  const byRepo = perRepo ? (['repo'] as const) : [];
   const registry = createRegistry();
   const collectors: (() => void | Promise<void>)[] = [];
   return {
     requests: registry.counter({
       name: 'hotpack_requests_total',
       help: 'Requests answered, by what was asked and where the answer came from.',
-      labels: ['kind', 'source'],
+      labels: ['kind', 'source', ...byRepo],
     }),
     requestSeconds: registry.histogram({
       name: 'hotpack_request_duration_seconds',
@@ -61,7 +68,7 @@ export function createMetrics(): Metrics {
     servedBytes: registry.counter({
       name: 'hotpack_served_bytes_total',
       help: 'Bytes of answer bodies, by where they came from.',
-      labels: ['source'],
+      labels: ['source', ...byRepo],
     }),
     upstreamRequests: registry.counter({
       name: 'hotpack_upstream_requests_total',

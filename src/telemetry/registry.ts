@@ -2,8 +2,9 @@
  * Counters, gauges and histograms in Prometheus' text format (version 0.0.4). Ours because the well-kept library for it
  * loads `cluster`, `v8` and `http` and does not start in workerd.
  *
- * A metric holds one number per set of label values; what labels a metric has is fixed in its type, and their
- * values come from unions in `metrics.ts`, so memory is bounded by the product of these unions.
+ * A metric holds one number per set of label values; what labels a metric can have is fixed in its type, which of
+ * them it has when it is made. Their values come from unions in `metrics.ts`, so memory is bounded by the product of these
+ * unions; but for names of repositories, where these are asked for.
  */
 /** A metric's labels and the values that each can have. */
 export type Labels = Readonly<Record<string, string>>;

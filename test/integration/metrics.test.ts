@@ -85,3 +85,23 @@ test('SIGTERM ends with 0', async () => {
   await second.close();
   expect(code).toBe(0);
 });
+
+test('with HOTPACK_METRICS_PER_REPO=1 they name what was read, to those alone whom /api answers', async () => {
+  const env = { HOTPACK_METRICS_PER_REPO: '1', HOTPACK_ADMIN_TOKEN: 'admin-token-of-metrics' };
+  const named = await openHouse({ rich: richRepository() }, env);
+  try {
+    const { hotpack } = named;
+    await send(`${hotpack.repository(name)}/info/refs?service=git-upload-pack`);
+    await send(`${hotpack.repository('up/invented')}/info/refs?service=git-upload-pack`);
+    expect((await fetch(`${hotpack.url}/metrics`)).status).toBe(401);
+    const answer = await fetch(`${hotpack.url}/metrics`, {
+      headers: { authorization: `Bearer ${env.HOTPACK_ADMIN_TOKEN}` },
+    });
+    const text = await answer.text();
+    expect(text).toContain('hotpack_requests_total{kind="info-refs",source="upstream",repo="up/rich"} 1');
+    expect(text).toMatch(/hotpack_served_bytes_total\{source="upstream",repo="up\/rich"\} [1-9]/);
+    expect(text).not.toContain('invented');
+  } finally {
+    await named.close();
+  }
+});

@@ -48,13 +48,18 @@ export function addApi(app: H3, deps: ApiDeps): void {
   app.all('/api/**', handle);
 }
 
+/** The answer to those whom `/api` does not answer. */
+export function refuseOthers(deps: Pick<ApiDeps, 'adminToken' | 'peerOf'>, event: H3Event): Response | undefined {
+  const access = decideApiAccess({ peer: deps.peerOf(event), headers: event.req.headers }, deps.adminToken);
+  if (access.kind === 'granted') return undefined;
+  return errorResponse(access, access.status === 401 ? { 'www-authenticate': 'Bearer' } : {});
+}
+
 async function answerApi(deps: ApiDeps, event: H3Event): Promise<Response> {
   const { req } = event;
   await req.body?.cancel();
-  const access = decideApiAccess({ peer: deps.peerOf(event), headers: req.headers }, deps.adminToken);
-  if (access.kind === 'refused') {
-    return errorResponse(access, access.status === 401 ? { 'www-authenticate': 'Bearer' } : {});
-  }
+  const refusal = refuseOthers(deps, event);
+  if (refusal !== undefined) return refusal;
   const url = new URL(req.url);
   const warming = parseWarmPath(url.pathname, deps.upstreams);
   if (warming.kind === 'error') return errorResponse(warming);

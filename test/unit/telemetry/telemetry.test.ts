@@ -162,7 +162,7 @@ test('the metrics are those of the contract, and gauges are collected when they 
     calls++;
     metrics.mirrors.set({}, 3);
   });
-  metrics.requests.add({ kind: 'fetch', source: 'mirror' });
+  metrics.requests.add({ kind: 'fetch', source: 'mirror', repo: 'up/a/b' });
   metrics.requestSeconds.observe({ kind: 'fetch', source: 'mirror' }, 0.2);
   const text = await metrics.render();
   expect(calls).toBe(1);
