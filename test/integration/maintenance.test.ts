@@ -69,8 +69,11 @@ test('above HOTPACK_MAX_BYTES the least recently used mirrors go, and are filled
     for (let waits = 0; isHere(name) && waits < 1000; waits++) await new Promise((resolve) => setTimeout(resolve, 20));
     expect(isHere(name)).toBe(false);
   };
+  // A bitmap is the last that is written of a fill: until then a mirror is in use.
+  const bitmaps = (): number => house.hotpack.log.filter(({ event }) => event === 'bitmap_made').length;
   await fillMirror(house, 'up/a');
   await fillMirror(house, 'up/b');
+  await expect.poll(bitmaps, { timeout: 20_000 }).toBe(2);
   const tip = revision(house.upstream.folder('up/a'), 'main');
   expect(outcomeOf(await fetchRaw(house, 'up/a', [`want ${tip}`])).objects).toBeGreaterThan(30);
   await fillMirror(house, 'up/c');

@@ -16,6 +16,8 @@ import { evictMirror } from './evict-mirror.ts';
 import { mirrorKeysOfRoot } from '../keys.ts';
 
 const REST_FACTOR = 20;
+/** Until mirrors are looked at again that were in use when they should have gone. */
+const AGAIN_MS = 1_000;
 /** Of the limit: so that not every further byte costs another look. */
 const DOWN_TO = 0.9;
 
@@ -65,8 +67,11 @@ export class Eviction {
         this.#isChanged = false;
         const startedAtMs = now();
         // oxlint-disable-next-line no-await-in-loop
-        await evictDown(this.#deps, signal);
-        this.#notBeforeMs = now() + REST_FACTOR * (now() - startedAtMs);
+        const outcome = await evictDown(this.#deps, signal);
+        const restsMs = REST_FACTOR * (now() - startedAtMs);
+        // Nobody tells when one is not in use any more.
+        if (outcome === 'in_use') this.#isChanged = true;
+        this.#notBeforeMs = now() + (outcome === 'in_use' ? Math.max(restsMs, AGAIN_MS) : restsMs);
       }
     } catch (error) {
       if (!signal.aborted) logger.warn('storage_failed', { job: 'eviction', error });
@@ -74,20 +79,20 @@ export class Eviction {
   }
 }
 
-/** Rejects where the store fails, and with `aborted`. */
-export async function evictDown(deps: EvictionDeps, signal: AbortSignal): Promise<void> {
+/** `in_use`: mirrors take too much still, and of those that would go some are in use. Rejects where the store fails, and with `aborted`. */
+export async function evictDown(deps: EvictionDeps, signal: AbortSignal): Promise<'within' | 'in_use'> {
   const { storage, now, logger } = deps;
   const maxBytes = await deps.maxBytes();
-  if (maxBytes === undefined) return;
+  if (maxBytes === undefined) return 'within';
   const mirrors: SurveyedMirror[] = [];
   for await (const mirror of surveyMirrors(storage, signal)) mirrors.push(mirror);
   let bytes = mirrors.reduce((sum, mirror) => sum + mirror.bytes, 0);
-  if (bytes <= maxBytes) return;
+  if (bytes <= maxBytes) return 'within';
   const mirrorAt = deps.known();
   const usedAtMs = ({ root, usedAtMs: stored }: SurveyedMirror): number =>
     Math.max(stored, mirrorAt.get(root)?.usedAtMs ?? 0);
   for (const mirror of mirrors.toSorted((left, right) => usedAtMs(left) - usedAtMs(right))) {
-    if (bytes <= maxBytes * DOWN_TO) return;
+    if (bytes <= maxBytes * DOWN_TO) return 'within';
     throwIfAborted(signal);
     const known = mirrorAt.get(mirror.root);
     if (known === undefined) {
@@ -102,4 +107,5 @@ export async function evictDown(deps: EvictionDeps, signal: AbortSignal): Promis
     deps.onEvicted();
     logger.info('mirror_evicted', { mirror: mirror.root, bytes: mirror.bytes });
   }
+  return bytes <= maxBytes ? 'within' : 'in_use';
 }
