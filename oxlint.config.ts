@@ -43,7 +43,7 @@ const ONLY_PORTABLE: ImportPattern = {
 };
 const NO_BARE_BUILTIN: ImportPattern = { regex: `^(${BUILTINS.join('|')})(/|$)`, message: 'Name builtins with node:.' };
 const NO_COMPOSITION: ImportPattern = {
-  regex: '^(\\.\\./)+(app|config|platform|index)\\.ts$',
+  regex: '^(\\.\\./)+(app|config|settings|setting-values|platform|index)\\.ts$',
   message: 'Only src/app.ts and the adapters know the settings, the platform and the app.',
 };
 

@@ -1,8 +1,8 @@
-/** Writes the README's table of settings from `src/config.ts`: `npm run docs`. */
+/** Writes the README's table of settings from `src/settings.ts`: `npm run docs`. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { SETTINGS, type Setting } from '../src/config.ts';
 import { describeValue } from '../src/setting-values.ts';
+import { SETTINGS, type Setting } from '../src/settings.ts';
 
 const START = '<!-- settings: written by npm run docs -->';
 const END = '<!-- settings end -->';

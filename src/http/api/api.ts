@@ -2,35 +2,12 @@
 import type { H3, H3Event } from 'h3';
 import { createDeadline } from '../../bytes/abort.ts';
 import { isHotpackError } from '../../bytes/error.ts';
-import type { Popularity } from '../../popularity/contract.ts';
-import type { Logger } from '../../telemetry/logger.ts';
 import { decideApiAccess } from './api-access.ts';
-import type { RepositoryStates } from '../../mirror/repository-states.ts';
-import type { UpstreamConfig } from '../../upstream/repository.ts';
-import type { Warm } from '../../warm/contract.ts';
+import type { ApiAnswer, ApiDeps } from './contract.ts';
 import { answerPrewarm } from './prewarm.ts';
 import { answerRepos } from './repos.ts';
 import { answerTop } from './top.ts';
 import { answerWarm, parseWarmPath } from './warm.ts';
-
-export interface ApiDeps {
-  readonly popularity: Popularity;
-  readonly warm: Warm;
-  readonly states: RepositoryStates;
-  readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
-  readonly logger: Logger;
-  /** Fires when the process will not wait for its requests any longer. */
-  readonly signal?: AbortSignal;
-  /** Absent: `/api` is for the same machine alone. */
-  readonly adminToken: string | undefined;
-  /** Who sent the request, by the connection and not by what the request says; undefined where that is not known. */
-  readonly peerOf: (event: H3Event) => string | undefined;
-}
-
-/** What a route answers: JSON, or an error that names what was wrong. */
-export type ApiAnswer =
-  | { readonly kind: 'json'; readonly value: unknown }
-  | { readonly kind: 'error'; readonly status: number; readonly code: string; readonly message: string };
 
 type Route = (deps: ApiDeps, query: URLSearchParams, signal: AbortSignal) => Promise<ApiAnswer>;
 

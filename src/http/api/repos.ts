@@ -1,7 +1,6 @@
 /** `GET /api/v1/repos?limit=100&after=NAME`: what is here, and what was cloned and is not, ordered by name. */
 import type { RepositoryState } from '../../mirror/repository-states.ts';
-import type { ApiAnswer, ApiDeps } from './api.ts';
-import { dateOf } from './prewarm.ts';
+import { dateOf, type ApiAnswer, type ApiDeps } from './contract.ts';
 
 const DAYS = 14;
 const ALL = Number.MAX_SAFE_INTEGER;

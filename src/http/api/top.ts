@@ -1,5 +1,5 @@
 /** `GET /api/v1/repos/top?days=14&limit=20`. */
-import type { ApiAnswer, ApiDeps } from './api.ts';
+import type { ApiAnswer, ApiDeps } from './contract.ts';
 
 const BOUNDS = { days: { fallback: 14, max: 90 }, limit: { fallback: 20, max: 1_000 } } as const;
 

@@ -1,7 +1,7 @@
 /** `POST /api/v1/repos/<upstream>/<path>/-/warm[?wait=1]`. */
 import { parseRepositoryPath, type Repository, type UpstreamConfig } from '../../upstream/repository.ts';
 import type { Warm, WarmedRepository, WarmProgress } from '../../warm/contract.ts';
-import type { ApiAnswer } from './api.ts';
+import type { ApiAnswer } from './contract.ts';
 
 const PATH = /^\/api\/v1\/repos\/(.+)\/-\/warm$/;
 /** Received bytes are told this far apart. */

@@ -56,6 +56,7 @@ const FORBIDDEN_IMPORTS: readonly (readonly [string, string])[] = [
   ['src/telemetry/a.ts', '../storage/x.ts'],
   // Who composes, and what is outside.
   ['src/http/a.ts', '../config.ts'],
+  ['src/warm/a.ts', '../settings.ts'],
   ['src/mirror/c.ts', '../app.ts'],
   ['src/serve/d.ts', '../platform.ts'],
   ['src/http/b.ts', '../../adapters/node.ts'],

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { withSettingsTable } from '../../../docs/generate-settings.ts';
-import { resolveConfig, SETTINGS, type Config } from '../../../src/config.ts';
+import { resolveConfig, type Config } from '../../../src/config.ts';
+import { SETTINGS } from '../../../src/settings.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { credentialFields } from '../../../src/upstream/credential.ts';
 
