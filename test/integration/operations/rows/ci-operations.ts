@@ -22,19 +22,15 @@ function ci(
   };
 }
 
+/** What actions/checkout asks for one commit by. */
+function checkoutFetch(refspec: string, options: readonly string[] = ['--no-recurse-submodules']): string[] {
+  return [...CHECKOUT, 'fetch', '--no-tags', '--prune', ...options, '--depth=1', 'origin', refspec];
+}
+
 async function checkoutBySha(client: Client, options: readonly string[]): Promise<void> {
   const sha = client.revision('main');
   await client.prepareEmpty();
-  await client.inWork([
-    ...CHECKOUT,
-    'fetch',
-    '--no-tags',
-    '--prune',
-    ...options,
-    '--depth=1',
-    'origin',
-    `+${sha}:refs/remotes/origin/main`,
-  ]);
+  await client.inWork(checkoutFetch(`+${sha}:refs/remotes/origin/main`, options));
   await client.inWork(['checkout', '-q', '--force', '-B', 'main', 'refs/remotes/origin/main']);
 }
 
@@ -55,26 +51,8 @@ export const ciOperations: readonly Operation[] = [
     async (client) => {
       await client.prepare(client.older, ['--depth=1']);
       const sha = client.revision('main');
-      await client.inWork([
-        ...CHECKOUT,
-        'fetch',
-        '--no-tags',
-        '--prune',
-        '--no-recurse-submodules',
-        '--depth=1',
-        'origin',
-        `+${sha}:refs/remotes/origin/main`,
-      ]);
-      await client.inWork([
-        ...CHECKOUT,
-        'fetch',
-        '--no-tags',
-        '--prune',
-        '--no-recurse-submodules',
-        '--depth=1',
-        'origin',
-        `+${sha}:refs/remotes/origin/main`,
-      ]);
+      await client.inWork(checkoutFetch(`+${sha}:refs/remotes/origin/main`));
+      await client.inWork(checkoutFetch(`+${sha}:refs/remotes/origin/main`));
     },
     checkoutSkip,
   ),
@@ -98,16 +76,7 @@ export const ciOperations: readonly Operation[] = [
     'actions/checkout of a tag',
     async (client) => {
       await client.prepareEmpty();
-      await client.inWork([
-        ...CHECKOUT,
-        'fetch',
-        '--no-tags',
-        '--prune',
-        '--no-recurse-submodules',
-        '--depth=1',
-        'origin',
-        `+${client.revision('v1.1')}:refs/tags/v1.1`,
-      ]);
+      await client.inWork(checkoutFetch(`+${client.revision('v1.1')}:refs/tags/v1.1`));
     },
     checkoutSkip,
   ),
