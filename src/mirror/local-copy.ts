@@ -12,7 +12,7 @@ import type { Storage } from '../storage/contract.ts';
 import { Catalog } from './catalog/catalog.ts';
 import type { Merge, Publication } from './catalog/edits.ts';
 import { editMerge, editPublication, editReset } from './catalog/edits.ts';
-import type { Manifest, Visibility } from './catalog/manifest.ts';
+import { ofBranches, type Manifest, type Visibility } from './catalog/manifest.ts';
 import type { MirrorKeys } from './keys.ts';
 import { mirrorKeys } from './keys.ts';
 import { openPacks, removePacks } from './packs.ts';
@@ -353,7 +353,8 @@ export class LocalCopy {
   async #openAll(manifest: Manifest): Promise<Opened> {
     const { storage, cacheBytes, tables } = this.#options;
     const names = manifest.packs.map((pack) => pack.name);
-    const open = await openPacks(storage, { folder: this.keys.packFolder, names, cacheBytes, tables });
+    const closedPacks = ofBranches(manifest.packs).length;
+    const open = await openPacks(storage, { folder: this.keys.packFolder, names, closedPacks, cacheBytes, tables });
     try {
       // Refs that an interrupted change left behind may name what is not here.
       const held = heldOf(await this.#readHeld(), (oid) => open.store.find(oid) >= 0);

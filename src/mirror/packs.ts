@@ -21,6 +21,8 @@ export interface PackNames {
   readonly folder: string;
   /** In manifest order. */
   readonly names: readonly string[];
+  /** How many of them, the first ones, are of class `branches`: one of these may have a bitmap. Default: all. */
+  readonly closedPacks?: number;
   readonly tables?: PackTables | undefined;
 }
 
@@ -40,9 +42,12 @@ export async function openPacks(
     const store = openObjectStore({
       packs: sources,
       cacheBytes: packs.cacheBytes,
-      async readBitmap(name) {
-        const found = await storage.readAll(packKeys(packs.folder, name).bitmap, MAX_BITMAP_BYTES);
-        return found.kind === 'absent' ? undefined : found.bytes;
+      bitmap: {
+        closedPacks: packs.closedPacks ?? sources.length,
+        async read(name) {
+          const found = await storage.readAll(packKeys(packs.folder, name).bitmap, MAX_BITMAP_BYTES);
+          return found.kind === 'absent' ? undefined : found.bytes;
+        },
       },
     });
     return {

@@ -6,7 +6,7 @@ import type { Oid } from '../bytes/oid.ts';
 import type { ObjectStore } from '../pack/object-store.ts';
 import type { PackedObjects } from '../pack/reading/packed-objects.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
-import type { Manifest } from './catalog/manifest.ts';
+import { ofBranches, type Manifest } from './catalog/manifest.ts';
 import type { OpenPacks } from './packs.ts';
 
 /** To be released exactly once, by whoever was handed it. */
@@ -20,7 +20,7 @@ export interface MirrorSnapshot {
 
 /** True where a pack of class `branches` holds it: these come first, and an object goes by the first pack's number. */
 export function isInBranches({ manifest, store }: MirrorSnapshot, oid: Oid): boolean {
-  const branches = manifest.packs.filter((pack) => pack.class === 'branches').length;
+  const branches = ofBranches(manifest.packs).length;
   const end = branches < store.packCount ? store.firstObject(branches) : store.objectCount;
   const object = store.find(oid);
   return object >= 0 && object < end;

@@ -31,7 +31,11 @@ export async function bitmapOf(
 
 /** `packs` with `file` as the bitmap of the largest of them. */
 export function storeWithBitmap(packs: readonly PackSource[], file: Uint8Array | undefined): PackedStore {
-  return openObjectStore({ packs, cacheBytes: CACHE_BYTES, readBitmap: () => Promise.resolve(file) });
+  return openObjectStore({
+    packs,
+    cacheBytes: CACHE_BYTES,
+    bitmap: { read: () => Promise.resolve(file), closedPacks: packs.length },
+  });
 }
 
 /** The history's first `commits` commits in one pack, and all that came later in another with some of the first again. */

@@ -3,7 +3,7 @@
  * there anew what it relies on.
  */
 import type { Garbage, Manifest, PackRecord, Stray, Visibility } from './manifest.ts';
-import { emptyManifest } from './manifest.ts';
+import { emptyManifest, ofBranches } from './manifest.ts';
 
 /** A manifest that has so many packs takes no further one: some are merged first. */
 export const MAX_PACKS = 20;
@@ -102,6 +102,6 @@ function holdsAll(manifest: Manifest, names: readonly string[]): boolean {
 }
 
 function withPack(packs: readonly PackRecord[], pack: PackRecord): readonly PackRecord[] {
-  const at = pack.class === 'others' ? packs.length : packs.filter((one) => one.class === 'branches').length;
+  const at = pack.class === 'others' ? packs.length : ofBranches(packs).length;
   return packs.toSpliced(at, 0, pack);
 }

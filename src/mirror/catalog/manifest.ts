@@ -27,6 +27,11 @@ export interface PackRecord {
  */
 export type PackClass = 'branches' | 'others';
 
+/** Those of class `branches`, which are the first ones of a manifest. */
+export function ofBranches(packs: readonly PackRecord[]): readonly PackRecord[] {
+  return packs.filter((pack) => pack.class === 'branches');
+}
+
 /**
  * A tip whose closure is here although no advertised ref reaches it any more, or never did (a pull request's
  * merge that was asked for by hash). What only strays reach may be served only while upstream's own yes to it is young.

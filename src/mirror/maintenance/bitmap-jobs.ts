@@ -1,9 +1,10 @@
 /**
- * When a mirror's bitmap is made: once for each pack that comes to be its largest, in the background, beside whatever else is
+ * When a mirror's bitmap is made: once for each pack that comes to be the largest of its class, in the background, beside whatever else is
  * done with the mirror. What failed is tried again by the next process, or for the next pack.
  */
 import type { Job } from '../../jobs/job.ts';
 import { bitmappedPack } from '../../pack/bitmap/load-bitmaps.ts';
+import { ofBranches } from '../catalog/manifest.ts';
 import type { MirrorContext } from '../services.ts';
 import { submitJob } from '../services.ts';
 import { writeBitmap, type BitmapOutcome } from './write-bitmap.ts';
@@ -26,7 +27,7 @@ export class BitmapJobs {
     if (snapshot === undefined) return;
     const { packs } = snapshot.manifest;
     snapshot.release();
-    const largest = packs[bitmappedPack(packs)]?.name;
+    const largest = packs[bitmappedPack(ofBranches(packs))]?.name;
     if (largest === undefined || largest === this.#doneFor) return;
     this.#doneFor = largest;
     const startedAtMs = now();

@@ -9,7 +9,7 @@
  *
  * The base is merged with what is behind it where that has grown as large as the base itself.
  */
-import type { PackRecord } from '../catalog/manifest.ts';
+import { ofBranches, type PackRecord } from '../catalog/manifest.ts';
 
 /** As many packs of each class, the base apart, are let be. */
 const BRANCHES_LET_BE = 6;
@@ -17,7 +17,7 @@ const OTHERS_LET_BE = 3;
 
 /** Packs of one class that stand side by side, at least two; undefined: all is well. */
 export function planMerge(packs: readonly PackRecord[]): readonly PackRecord[] | undefined {
-  const branches = packs.filter((pack) => pack.class === 'branches');
+  const branches = ofBranches(packs);
   const [base, ...rest] = branches;
   if (base !== undefined && rest.length > BRANCHES_LET_BE && bytesOf(rest) >= base.packBytes) return branches;
   return countedRun(rest, BRANCHES_LET_BE) ?? countedRun(others(packs), OTHERS_LET_BE);
@@ -27,7 +27,7 @@ export function planMerge(packs: readonly PackRecord[]): readonly PackRecord[] |
 export function planRoom(packs: readonly PackRecord[]): readonly PackRecord[] | undefined {
   const planned = planMerge(packs);
   if (planned !== undefined) return planned;
-  const rest = packs.filter((pack) => pack.class === 'branches').slice(1);
+  const rest = ofBranches(packs).slice(1);
   const lists = [rest, others(packs)].toSorted((left, right) => right.length - left.length);
   const longest = lists[0] ?? [];
   return longest.length < 2 ? undefined : longest.slice(-2);

@@ -1,5 +1,5 @@
 /**
- * Gives a mirror its bitmap: beside the pack with the most objects, made in the pack threads, of what the mirror's refs name.
+ * Gives a mirror its bitmap: beside the pack of class `branches` with the most objects, made in the pack threads, of what the mirror's refs name.
  * It is made once for each such pack; what comes in newer packs is walked, until packs are merged.
  *
  * git takes one bitmap a repository: those of other packs are removed. Whatever fails or is cut off leaves a mirror without a
@@ -8,6 +8,7 @@
 import type { Oid } from '../../bytes/oid.ts';
 import { bitmappedPack } from '../../pack/bitmap/load-bitmaps.ts';
 import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
+import { ofBranches } from '../catalog/manifest.ts';
 import { packKeys } from '../keys.ts';
 import { runPackWork } from '../ingest/pack-work.ts';
 import type { MirrorContext } from '../services.ts';
@@ -23,7 +24,7 @@ export async function writeBitmap(context: MirrorContext, signal: AbortSignal): 
   if (snapshot === undefined) return 'nothing';
   try {
     const { packs, garbage } = snapshot.manifest;
-    const base = packs[bitmappedPack(packs)];
+    const base = packs[bitmappedPack(ofBranches(packs))];
     if (base === undefined) return 'nothing';
     const bitmapOf = (packName: string): string => packKeys(copy.keys.packFolder, packName).bitmap;
     // Looked for anew, since another process may have made it; one that is damaged is as good as none.

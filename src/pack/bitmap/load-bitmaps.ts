@@ -19,14 +19,20 @@ export function bitmappedPack(packs: readonly { readonly objects: number }[]): n
   return largest;
 }
 
+export interface BitmapSource {
+  readonly read: ReadBitmap;
+  /** How many packs, the first ones of the catalog, may have a bitmap: those behind them refer to objects of others. */
+  readonly closedPacks: number;
+}
+
 export class BitmapLoader {
   readonly #catalog: PackCatalog;
-  readonly #read: ReadBitmap | undefined;
+  readonly #source: BitmapSource | undefined;
   #loading: Promise<StoreBitmaps | undefined> | undefined;
 
-  constructor(catalog: PackCatalog, read: ReadBitmap | undefined) {
+  constructor(catalog: PackCatalog, source: BitmapSource | undefined) {
     this.#catalog = catalog;
-    this.#read = read;
+    this.#source = source;
   }
 
   /** The same for all who ask, however often; nobody's signal ends it. */
@@ -41,11 +47,12 @@ export class BitmapLoader {
   }
 
   async #load(): Promise<StoreBitmaps | undefined> {
-    const pack = bitmappedPack(this.#catalog.tables);
+    const { read, closedPacks } = this.#source ?? {};
+    const pack = bitmappedPack(this.#catalog.tables.slice(0, closedPacks));
     const table = this.#catalog.tables[pack];
-    if (this.#read === undefined || table === undefined) return undefined;
+    if (read === undefined || table === undefined) return undefined;
     try {
-      const file = await this.#read(table.name);
+      const file = await read(table.name);
       if (file === undefined) return undefined;
       const { objects, idx } = table;
       return new StoreBitmaps(parseBitmapFile(file, { objects, packChecksum: idx.packChecksum }), this.#catalog, pack);

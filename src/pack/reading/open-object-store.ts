@@ -9,7 +9,7 @@ import { HotpackError } from '../../bytes/error.ts';
 import { forOneTaker } from '../../bytes/give-back.ts';
 import { OID_BYTES, oidFromBytes, writeOidBytes } from '../../bytes/oid.ts';
 import type { Oid } from '../../bytes/oid.ts';
-import { BitmapLoader, type ReadBitmap } from '../bitmap/load-bitmaps.ts';
+import { BitmapLoader, type BitmapSource } from '../bitmap/load-bitmaps.ts';
 import type { ObjectStore } from '../object-store.ts';
 import { BlockCache } from './block-cache.ts';
 import { ContentCache } from './content-cache.ts';
@@ -30,7 +30,7 @@ export interface ObjectStoreOptions {
   readonly maxObjectBytes?: number;
   readonly counters?: ReadCounters;
   /** Absent: no pack has a bitmap. */
-  readonly readBitmap?: ReadBitmap;
+  readonly bitmap?: BitmapSource;
 }
 
 /** Opens the packs of one manifest. Throws `malformed_pack` where idx or rev break their format. */
@@ -47,7 +47,7 @@ export function openObjectStore(options: ObjectStoreOptions): ObjectStore & Pack
     counters,
   );
   const resolver = new ObjectResolver({ catalog, blocks, contents, counters, maxObjectBytes });
-  const bitmaps = new BitmapLoader(catalog, options.readBitmap);
+  const bitmaps = new BitmapLoader(catalog, options.bitmap);
   const lastPack = catalog.tables.length - 1;
   const sought = new Uint8Array(OID_BYTES);
   const tableOf = (object: number): PackTable => catalog.tables[catalog.packOf(object)] as PackTable;

@@ -130,7 +130,7 @@ describe('selecting by bitmaps', () => {
       if (attempts++ === 0) throw new Error('the medium does not answer');
       return file;
     };
-    const store = openObjectStore({ packs: [old], cacheBytes: 1 << 20, readBitmap });
+    const store = openObjectStore({ packs: [old], cacheBytes: 1 << 20, bitmap: { read: readBitmap, closedPacks: 1 } });
     const wants = [history.commits[44] as string];
     for (const isRead of [false, true]) {
       const counters = createWalkCounters();
