@@ -102,6 +102,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       ingestBytes: Math.floor((config.memoryBytes * INGEST_SHARE) / (JOBS + warming)),
       cacheBytes: Math.floor(config.memoryBytes * CACHE_SHARE),
       refCheckIntervalMs: config.refCheckIntervalMs,
+      maxMirrorBytes: config.maxMirrorBytes,
       fillClaims: platform.sharesStorage
         ? createClaims({ storage, holder: createInstanceName(), now, ttlMs: FILL_CLAIM_TTL_MS })
         : undefined,

@@ -66,6 +66,7 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
     ingestBytes: Math.floor(config.memoryBytes * INGEST_SHARE),
     cacheBytes: Math.floor(config.memoryBytes * CACHE_SHARE),
     refCheckIntervalMs: config.refCheckIntervalMs,
+    maxMirrorBytes: config.maxMirrorBytes,
     staging: { endsAfterBytes: queue === undefined ? Number.POSITIVE_INFINITY : STAGED_BYTES },
     tables: new PackTables({ maxBytes: Math.floor(config.memoryBytes * TABLES_SHARE), now }),
   };

@@ -51,6 +51,8 @@ export interface Settings {
   readonly accessDenyTtlMs: number;
   readonly maxBytes: StoreSize;
   readonly packCacheBytes: number;
+  /** 0: no limit. */
+  readonly maxMirrorBytes: number;
   readonly memoryBytes: number;
   readonly maxRequestBytes: number;
   readonly kvFlushIntervalMs: number;
@@ -208,6 +210,13 @@ export const SETTINGS: { readonly [K in keyof Settings]: Setting<Settings[K]> } 
     default: '10GiB',
     value: byteSize(),
     meaning: 'stored answers in all; 0 keeps none',
+  },
+  maxMirrorBytes: {
+    env: 'HOTPACK_MAX_MIRROR_BYTES',
+    default: '0',
+    value: byteSize(),
+    meaning:
+      'the packs of one mirror: a repository that takes more gets none, and one that comes to it goes; its requests pass through, with stored answers, and a day later it is tried again; 0 is no limit',
   },
   memoryBytes: {
     env: 'HOTPACK_MEMORY_BYTES',

@@ -11,11 +11,11 @@ import { failureOf } from '../upstream/failure.ts';
 import type { Publication } from './catalog/edits.ts';
 import type { PackRecord, Stray } from './catalog/manifest.ts';
 import { findStaged, forgetStaged, indexStaged, stagePack } from './edge/staged-pack.ts';
-import { countChunks } from './ingest/count-chunks.ts';
 import { takeIn } from './ingest/take-in.ts';
 import { heldOf } from './refs/held-refs.ts';
 import { branchTips } from './refs/tips.ts';
 import type { Asker, MirrorContext } from './services.ts';
+import { giveUpMirror, withinLimit, type SizeGuard } from './size-limit.ts';
 
 /** Somebody's clone of everything, to be read along. `leave` is to be called where it is not read. */
 export interface CloneStream {
@@ -36,19 +36,28 @@ export interface FillRequest {
   readonly onBytes?: (bytes: number) => void;
 }
 
-/** `empty`: upstream has no objects. `staged`: the bytes are here, and the next fill goes on from them. */
-export type FillOutcome = 'filled' | 'empty' | 'staged';
+/**
+ * `empty`: upstream has no objects. `staged`: the bytes are here, and the next fill goes on from them. `too_large`: for a mirror,
+ * and nothing of it is left.
+ */
+export type FillOutcome = 'filled' | 'empty' | 'staged' | 'too_large';
 
 /** Rejects with what went wrong; then nothing is left behind, but for what was staged. */
 export async function runFill(context: MirrorContext, request: FillRequest, signal: AbortSignal): Promise<FillOutcome> {
-  return context.services.staging === undefined
-    ? fillAtOnce(context, request, signal)
-    : fillByStages(context, request, signal);
+  const guard = context.limit.guard();
+  const fill = context.services.staging === undefined ? fillAtOnce : fillByStages;
+  const outcome = await withinLimit(guard, fill(context, { ...request, guard }, signal));
+  if (outcome === 'too_large') await giveUpMirror(context);
+  return outcome;
+}
+
+interface GuardedFill extends FillRequest {
+  readonly guard: SizeGuard;
 }
 
 async function fillAtOnce(
   context: MirrorContext,
-  request: FillRequest,
+  request: GuardedFill,
   signal: AbortSignal,
 ): Promise<'filled' | 'empty'> {
   const { services } = context;
@@ -60,20 +69,20 @@ async function fillAtOnce(
   const strays: readonly Stray[] = others.map((oid) => ({ oid, confirmedAtMs }));
 
   const pack = await whileWorking(signal, async (own) => {
-    const chunks = countChunks(await packChunks(context, request, tips, own), request.onBytes);
+    const chunks = request.guard.watch(await packChunks(context, request, tips, own), request.onBytes);
     return takeIn(context, { chunks, existing: [], tips, class: 'branches' }, own);
   });
   return pack === undefined ? 'empty' : publishFirst(context, { pack, refs: request.refs, strays, request }, signal);
 }
 
-async function fillByStages(context: MirrorContext, request: FillRequest, signal: AbortSignal): Promise<FillOutcome> {
+async function fillByStages(context: MirrorContext, request: GuardedFill, signal: AbortSignal): Promise<FillOutcome> {
   const { endsAfterBytes = 0 } = context.services.staging ?? {};
   let staged = await findStaged(context, signal);
   if (staged === undefined) {
     const tips = branchTips(request.refs);
     if (tips.length === 0) return 'empty';
     const fresh = await whileWorking(signal, async (own) => {
-      const chunks = countChunks(await packChunks(context, request, tips, own), request.onBytes);
+      const chunks = request.guard.watch(await packChunks(context, request, tips, own), request.onBytes);
       return stagePack(context, { refs: request.refs, chunks }, own);
     });
     if (fresh.packBytes > endsAfterBytes) return 'staged';

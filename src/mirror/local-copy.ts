@@ -228,6 +228,16 @@ export class LocalCopy {
     });
   }
 
+  /** Starts empty; answers made of it stay right. `unread` resolves when nobody here reads what was here: then it may be evicted. */
+  giveUp(): Promise<{ readonly unread: Promise<void> }> {
+    return this.#inTurn(async () => {
+      const opened = await this.#opened?.catch(() => undefined);
+      await this.#writeEmpty((current) => editReset(current, current.visibility, this.#options.now()));
+      await this.#letGo();
+      return { unread: opened?.packs.unread ?? Promise.resolve() };
+    });
+  }
+
   /** True where nobody reads it: it may be closed to save memory. */
   async isIdle(): Promise<boolean> {
     const opened = await this.#opened?.catch(() => undefined);
@@ -320,9 +330,14 @@ export class LocalCopy {
   }
 
   async #empty(visibility: Visibility): Promise<void> {
-    const { now, storage, onEmptied } = this.#options;
+    const { now, onEmptied } = this.#options;
     onEmptied?.();
-    await this.#catalog.swap((current) => current && editReset(current, visibility, now()));
+    await this.#writeEmpty((current) => editReset(current, visibility, now()));
+  }
+
+  async #writeEmpty(edit: (current: Manifest) => Manifest): Promise<void> {
+    const { storage } = this.#options;
+    await this.#catalog.swap((current) => current && edit(current));
     await storage.put(this.keys.packedRefs, writePackedRefs([]));
     await storage.put(this.keys.head, writeHead({ kind: 'absent' }));
   }

@@ -26,6 +26,7 @@ import { branchTips, combineRefs, sameRefs } from './refs/tips.ts';
 import { RepositoryMemory } from './repository-memory.ts';
 import type { Asker, MirrorContext, MirrorServices, Submitted, Waiting, Watching } from './services.ts';
 import { submitJob } from './services.ts';
+import { giveUpMirror, SizeLimit } from './size-limit.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
 import type { UpdateOutcome } from './update.ts';
 import { runUpdate } from './update.ts';
@@ -37,8 +38,8 @@ const PUBLISH_INTERVAL_MS = 1_000;
 const NOTE_USE_MS = 60 * 60 * 1000;
 
 /** `fetched`: what upstream shows was not all here. `cloned`: nothing was. `empty`: upstream has no objects.
- * `staged`: a part of the first fill is done, and the next call goes on from there. */
-export type WarmOutcome = 'unchanged' | 'fetched' | 'cloned' | 'empty' | 'staged';
+ * `staged`: a part of the first fill is done, and the next call goes on from there. `too_large`: there is no mirror of it. */
+export type WarmOutcome = 'unchanged' | 'fetched' | 'cloned' | 'empty' | 'staged' | 'too_large';
 
 /** `elsewhere`: another instance is at it. */
 type Filled = FillOutcome | 'elsewhere';
@@ -48,6 +49,7 @@ export class Mirror {
   readonly #services: MirrorServices;
   readonly #copy: LocalCopy;
   readonly #context: MirrorContext;
+  readonly #limit: SizeLimit;
   readonly #consolidation: Consolidation;
   readonly #bitmaps: BitmapJobs;
   readonly #ledger: RefsLedger;
@@ -85,7 +87,14 @@ export class Mirror {
       memory: memory.copy,
       tables: services.tables,
     });
-    this.#context = { repository, services, copy: this.#copy };
+    this.#limit = new SizeLimit({
+      storage,
+      repositoryKey: repository.key,
+      maxBytes: services.maxMirrorBytes ?? 0,
+      now,
+      memory: memory.limit,
+    });
+    this.#context = { repository, services, copy: this.#copy, limit: this.#limit };
     this.#consolidation = new Consolidation(this.#context);
     this.#bitmaps = new BitmapJobs(this.#context);
     this.#advertised = new Advertised(storage, this.#copy.keys.advertised, memory.advertised);
@@ -135,6 +144,11 @@ export class Mirror {
   get fillState(): 'filling' | 'failed' | 'idle' {
     if (this.#filling !== undefined) return 'filling';
     return this.#memory.backoff.failures > 0 ? 'failed' : 'idle';
+  }
+
+  /** True where it was found larger than a mirror may be, and it is not tried to fill it. */
+  get isTooLarge(): boolean {
+    return this.#limit.isBroken;
   }
 
   /** When upstream was last asked for its refs; undefined: never. */
@@ -187,7 +201,8 @@ export class Mirror {
   }
 
   /** Starts the first fill. A stream that is not taken is left to itself. */
-  fill(request: FillRequest): 'started' | 'under_way' | 'backing_off' {
+  fill(request: FillRequest): 'started' | 'under_way' | 'backing_off' | 'too_large' {
+    if (this.isTooLarge) return 'too_large';
     if (this.#filling !== undefined) return 'under_way';
     if (this.#memory.backoff.isBlocked) return 'backing_off';
     void this.#fill(request, request.stream === undefined ? 'soon' : 'client-waits');
@@ -205,9 +220,11 @@ export class Mirror {
     if (answer.kind === 'failed') throw failureOf(answer.failure);
     const isCurrent = await this.#isCurrent(answer.check.refs);
     if (isCurrent === 'current') return 'unchanged';
+    if (isCurrent === 'too_large') await giveUpMirror(this.#context);
+    if (isCurrent === 'too_large' || this.isTooLarge) return 'too_large';
     if (isCurrent === 'behind') {
       const updated = await valueOf(this.#update('background', asker, waiting), waiting);
-      if (updated !== 'absent') return 'fetched';
+      if (updated !== 'absent') return updated === 'too_large' ? updated : 'fetched';
     }
     const request: FillRequest = { refs: answer.check.refs, asker };
     let filled = await valueOf(this.#filling ?? this.#fill(request, 'background', waiting), waiting);
@@ -222,7 +239,7 @@ export class Mirror {
   }
 
   /** Gets objects by hash however long it takes. */
-  fetchWants(wants: readonly Oid[], asker: Asker, waiting: Waiting): Promise<'here' | 'refused'> {
+  fetchWants(wants: readonly Oid[], asker: Asker, waiting: Waiting): Promise<'here' | 'refused' | 'too_large'> {
     return this.#wants.fetchAll(wants, asker, waiting);
   }
 
@@ -311,6 +328,7 @@ export class Mirror {
       abandonWhenUnwatched: isBackground,
       run: async (signal, report) => {
         const fill = async (): Promise<FillOutcome> => {
+          if (await this.#limit.recall(signal)) return 'too_large';
           logger.info('fill_started', { repo, from: request.stream === undefined ? 'fetch' : 'clone' });
           let received = 0;
           const onBytes = (bytes: number): void => report((received += bytes));
@@ -331,10 +349,11 @@ export class Mirror {
       request.stream?.leave();
       if (outcome.kind === 'done') {
         this.#memory.backoff.succeeded();
-        const isElsewhere = outcome.value === 'elsewhere';
-        logger.info(isElsewhere ? 'fill_elsewhere' : 'fill_ended', { repo, ms: now() - startedAtMs });
-        if (isElsewhere) void this.#fillLater(request);
-        else this.#background(this.#bitmaps.see());
+        const { value } = outcome;
+        const event = value === 'elsewhere' ? 'fill_elsewhere' : 'fill_ended';
+        logger.info(event, { repo, outcome: value, ms: now() - startedAtMs });
+        if (value === 'elsewhere') void this.#fillLater(request);
+        else if (value !== 'too_large') this.#background(this.#bitmaps.see());
       } else if (outcome.kind === 'failed') {
         this.#memory.backoff.failed();
         const fields = { repo, error: outcome.error, retryAtMs: this.#memory.backoff.blockedUntilMs };
@@ -356,17 +375,19 @@ export class Mirror {
   async #afterCheck(check: RefsCheck, asker: Asker): Promise<void> {
     const isCurrent = await this.#isCurrent(check.refs);
     if (isCurrent === 'absent') return;
+    if (isCurrent === 'too_large') return giveUpMirror(this.#context);
     if (isCurrent === 'behind' && asker !== this.#warmer) this.#updateSoon(asker);
     await this.#keepAdvertised();
     // Made by an earlier process, or not made; where requests do no work of their own it is left to who fills.
     if (this.#services.handOver === undefined) await this.#bitmaps.see();
   }
 
-  /** Whether all that upstream shows is here, under the names that it shows. */
-  async #isCurrent(refs: RefsSnapshot): Promise<'current' | 'behind' | 'absent'> {
+  /** Whether all that upstream shows is here, under the names that it shows. `too_large`: and more than may be. */
+  async #isCurrent(refs: RefsSnapshot): Promise<'current' | 'behind' | 'absent' | 'too_large'> {
     const snapshot = await this.#openSnapshot();
     if (snapshot === undefined) return 'absent';
     try {
+      if (this.#limit.isBrokenBy(snapshot.manifest)) return 'too_large';
       const known = this.knownRefs() ?? refs;
       const here = { ...known, refs: known.refs.filter((ref) => snapshot.store.find(ref.oid) >= 0) };
       const isCurrent = missingOf(snapshot, branchTips(known)).length === 0 && sameRefs(snapshot.held, here);

@@ -29,6 +29,11 @@ export interface WantsMemory {
   readonly confirmedAtMs: Map<Oid, number>;
 }
 
+export interface LimitMemory {
+  /** When it was last found larger than it may be. */
+  brokenAtMs: number;
+}
+
 export interface AdvertisedMemory {
   /** What lies in the store, as far as we wrote or read it. */
   stored: RefsSnapshot | undefined;
@@ -41,6 +46,7 @@ export class RepositoryMemory {
   readonly copy: CopyMemory = createCopyMemory();
   readonly wants: WantsMemory = { refused: new Map(), confirmedAtMs: new Map() };
   readonly advertised: AdvertisedMemory = { stored: undefined, isRead: false };
+  readonly limit: LimitMemory = { brokenAtMs: Number.NEGATIVE_INFINITY };
   readonly boundary: BoundaryCheck;
   readonly backoff: Backoff;
   pushedAtMs: number = Number.NEGATIVE_INFINITY;

@@ -13,6 +13,7 @@ import type { Visibility } from './catalog/manifest.ts';
 import type { LocalCopy } from './local-copy.ts';
 import type { KeepAlive } from './mirrors.ts';
 import type { PackTables } from './pack-tables.ts';
+import type { SizeLimit } from './size-limit.ts';
 import type { PackThreads } from './tasks.ts';
 
 export interface MirrorServices {
@@ -28,6 +29,8 @@ export interface MirrorServices {
   /** For the blocks and contents that one open mirror keeps. */
   readonly cacheBytes: number;
   readonly refCheckIntervalMs: number;
+  /** Of all packs of one mirror. Absent or 0: there is no limit. */
+  readonly maxMirrorBytes?: number;
   /** Where other machines work over the same store: of first fills. */
   readonly fillClaims?: Claims | undefined;
   /** Told where packs came or went. */
@@ -61,6 +64,7 @@ export interface MirrorContext {
   readonly repository: Repository;
   readonly services: MirrorServices;
   readonly copy: LocalCopy;
+  readonly limit: SizeLimit;
 }
 
 /** Of jobs that report how many bytes of pack have come in all. */

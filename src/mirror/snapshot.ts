@@ -28,11 +28,17 @@ export function isInBranches({ manifest, store }: MirrorSnapshot, oid: Oid): boo
 
 /** Open packs that several snapshots share; closed when the last one has let go. Starts with one user. */
 export class SharedPacks {
+  /** Resolves when the last one has let go. */
+  readonly unread: Promise<void>;
   readonly #packs: OpenPacks;
+  readonly #letGo: () => void;
   #users = 1;
 
   constructor(packs: OpenPacks) {
     this.#packs = packs;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.unread = promise;
+    this.#letGo = resolve;
   }
 
   get isIdle(): boolean {
@@ -60,6 +66,8 @@ export class SharedPacks {
 
   release(): void {
     this.#users--;
-    if (this.#users === 0) void this.#packs.close();
+    if (this.#users > 0) return;
+    void this.#packs.close();
+    this.#letGo();
   }
 }

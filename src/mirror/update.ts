@@ -11,13 +11,13 @@ import { failureOf } from '../upstream/failure.ts';
 import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
 import type { Publication } from './catalog/edits.ts';
 import type { PackClass, Stray } from './catalog/manifest.ts';
-import { countChunks } from './ingest/count-chunks.ts';
 import { takeIn } from './ingest/take-in.ts';
 import type { LocalCopy } from './local-copy.ts';
 import { missingOf } from './local-copy.ts';
 import { heldOf } from './refs/held-refs.ts';
 import { advertisedOids, branchTips, sameRefs } from './refs/tips.ts';
 import type { Asker, MirrorContext } from './services.ts';
+import { giveUpMirror, withinLimit } from './size-limit.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
 import { isInBranches } from './snapshot.ts';
 
@@ -26,8 +26,11 @@ const MAX_HAVES = 256;
 /** Objects that no ref reaches are forgotten oldest first beyond this; they are fetched again where asked for. */
 const MAX_STRAYS = 4096;
 
-/** `replaced`: what upstream shows has nothing in common with what is here; the mirror was emptied. */
-export type UpdateOutcome = 'current' | 'fetched' | 'replaced' | 'absent';
+/**
+ * `replaced`: what upstream shows has nothing in common with what is here; the mirror was emptied. `too_large`: it would be, and
+ * has gone.
+ */
+export type UpdateOutcome = 'current' | 'fetched' | 'replaced' | 'absent' | 'too_large';
 
 export interface UpdateRequest {
   readonly refs: RefsSnapshot;
@@ -42,6 +45,13 @@ export async function runUpdate(
   update: UpdateRequest,
   signal: AbortSignal,
 ): Promise<UpdateOutcome> {
+  const outcome = await updateNow(context, update, signal);
+  // When nobody here reads it any more for the update's sake.
+  if (outcome === 'too_large') await giveUpMirror(context);
+  return outcome;
+}
+
+async function updateNow(context: MirrorContext, update: UpdateRequest, signal: AbortSignal): Promise<UpdateOutcome> {
   const { copy } = context;
   const before = await latestSnapshot(copy, branchTips(update.refs), signal);
   if (before === undefined) return 'absent';
@@ -51,7 +61,8 @@ export async function runUpdate(
       const { asker, onBytes } = update;
       // Tips that came for another reason come once more with what is missing, so that branches need no other packs.
       const wants = branchTips(update.refs).filter((oid) => !isInBranches(before, oid));
-      await fetchInto(context, { before, wants, class: 'branches', asker, onBytes }, signal);
+      const fetched = await fetchInto(context, { before, wants, class: 'branches', asker, onBytes }, signal);
+      if (fetched === 'too_large') return fetched;
     }
     const after = await copy.snapshot(signal);
     if (after === undefined) return 'absent';
@@ -75,22 +86,39 @@ export async function runUpdate(
 
 /**
  * Fetches `wants` by hash, whatever refs say. Afterwards they are here, with all that they reach. Rejects with
- * `upstream_refused` where upstream would not.
+ * `upstream_refused` where upstream would not. `too_large`: with them the mirror would be, and it has gone.
  */
 export async function fetchWants(
   context: MirrorContext,
-  request: { readonly wants: readonly Oid[]; readonly asker: Asker; readonly onBytes: (bytes: number) => void },
+  request: WantsRequest,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<'fetched' | 'absent' | 'too_large'> {
+  const outcome = await fetchWantsNow(context, request, signal);
+  if (outcome === 'too_large') await giveUpMirror(context);
+  return outcome;
+}
+
+interface WantsRequest {
+  readonly wants: readonly Oid[];
+  readonly asker: Asker;
+  /** Told of the bytes of the pack as they come. */
+  readonly onBytes: (bytes: number) => void;
+}
+
+async function fetchWantsNow(
+  context: MirrorContext,
+  request: WantsRequest,
+  signal: AbortSignal,
+): Promise<'fetched' | 'absent' | 'too_large'> {
   const before = await latestSnapshot(context.copy, request.wants, signal);
-  if (before === undefined) return;
+  if (before === undefined) return 'absent';
   try {
     const wants = missingOf(before, request.wants);
-    if (wants.length === 0) return;
+    if (wants.length === 0) return 'fetched';
     const confirmedAtMs = context.services.now();
     const strays = wants.map((oid) => ({ oid, confirmedAtMs }));
     const { asker, onBytes } = request;
-    await fetchInto(context, { before, wants, class: 'others', asker, strays, onBytes }, signal);
+    return await fetchInto(context, { before, wants, class: 'others', asker, strays, onBytes }, signal);
   } finally {
     before.release();
   }
@@ -121,13 +149,14 @@ async function fetchInto(
     readonly onBytes: (bytes: number) => void;
   },
   signal: AbortSignal,
-): Promise<void> {
-  const { copy, services, repository } = context;
+): Promise<'fetched' | 'too_large'> {
+  const { copy, services, repository, limit } = context;
   const { before, wants, asker, onBytes, strays = [] } = request;
   const leansOn = before.manifest.packs.filter((pack) => request.class === 'others' || pack.class === 'branches');
   const existing = leansOn.map((pack) => pack.name);
   const haves = havesOf(before).filter((oid) => request.class === 'others' || isInBranches(before, oid));
-  const pack = await whileWorking(signal, async (own) => {
+  const guard = limit.guard(before.manifest.packs);
+  const taking = whileWorking(signal, async (own) => {
     const answer = await fetchPack(services.upstream, repository, ownFetch(wants, haves.slice(0, MAX_HAVES)), {
       credential: asker.credential,
       capabilities: asker.capabilities,
@@ -135,9 +164,11 @@ async function fetchInto(
       purpose: 'update',
     });
     if (answer.kind !== 'pack') throw failureOf(answer);
-    const chunks = countChunks(answer.chunks, onBytes);
+    const chunks = guard.watch(answer.chunks, onBytes);
     return takeIn(context, { chunks, existing, tips: wants, class: request.class }, own);
   });
+  const pack = await withinLimit(guard, taking);
+  if (pack === 'too_large') return pack;
   // Where the manifest that won lacks what the new pack leans on, whoever asked asks again.
   const publication: Publication = {
     ...(pack === undefined ? {} : { pack }),
@@ -146,6 +177,7 @@ async function fetchInto(
     visibility: asker.visibility,
   };
   await copy.publish(publication, signal);
+  return 'fetched';
 }
 
 function havesOf(snapshot: MirrorSnapshot): Oid[] {

@@ -85,13 +85,14 @@ export class Wants {
   }
 
   /** Gets `wants` however long it takes. `refused`: upstream would not. Rejects with what else went wrong. */
-  async fetchAll(wants: readonly Oid[], asker: Asker, waiting: Waiting): Promise<'here' | 'refused'> {
+  async fetchAll(wants: readonly Oid[], asker: Asker, waiting: Waiting): Promise<'here' | 'refused' | 'too_large'> {
     const { signal, onProgress, onQueued } = waiting;
     const job = this.#fetch(wants, asker, onProgress);
     onQueued?.(job.started);
     const outcome = await raceSignal(job.done, signal);
     const obtained = this.#obtained(wants, outcome);
     if (obtained.kind !== 'later') return obtained.kind;
+    if (outcome.kind === 'done') return 'too_large';
     throw outcome.kind === 'failed' ? outcome.error : abortError(signal);
   }
 
@@ -152,7 +153,8 @@ export class Wants {
   }
 
   #obtained(wants: readonly Oid[], outcome: JobOutcome<unknown>): Obtained {
-    if (outcome.kind === 'done') return { kind: 'here' };
+    // Where the mirror would be too large the client's own request passes through.
+    if (outcome.kind === 'done') return { kind: outcome.value === 'too_large' ? 'later' : 'here' };
     if (outcome.kind === 'failed' && isHotpackError(outcome.error, 'upstream_refused')) {
       const message = String(outcome.error.detail['message']);
       // git names the one that it would not give; the others may be had.

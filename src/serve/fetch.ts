@@ -35,7 +35,8 @@ export async function answerFetch(serving: Serving, request: FetchRequest, body:
     if (plan.kind === 'pass-through' || snapshot === undefined) {
       if (context.granted.stale) throw noAnswer();
       const isShareable = isShown(request.wants);
-      return await passThrough(serving, request, { body, isShareable, startsFill: snapshot === undefined });
+      const startsFill = snapshot === undefined && !mirror.isTooLarge;
+      return await passThrough(serving, request, { body, isShareable, startsFill });
     }
     const refused = await settle(serving, { request, snapshot, wants: plan.query.wants, refs, body });
     if (refused !== undefined) return refused;

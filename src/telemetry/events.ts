@@ -26,6 +26,7 @@ export type EventName =
   | 'mirror_damaged'
   | 'mirror_reset'
   | 'mirror_evicted'
+  | 'mirror_too_large'
   | 'packs_merged'
   | 'packs_removed'
   | 'bitmap_made'

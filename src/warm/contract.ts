@@ -6,7 +6,7 @@ export type WarmPath = 'fetch' | 'clone' | 'restore';
 
 /**
  * `gone`: upstream knows no such repository. `no_access`: hotpack's own credential may not read it, or there is none.
- * `skipped`: another instance does it, or there can be no mirror of it.
+ * `skipped`: another instance does it, or there can be no mirror of it (upstream's protocol, HOTPACK_MAX_MIRROR_BYTES).
  */
 export type WarmStatus = 'ok' | 'error' | 'timeout' | 'gone' | 'no_access' | 'skipped';
 

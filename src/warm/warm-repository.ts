@@ -39,8 +39,14 @@ export interface Warming {
 }
 
 export type Attempt =
-  /** `unexpected`: what went wrong, where that is for the log alone. */
-  | { readonly kind: 'ended'; readonly result: WarmedRepository; readonly unexpected?: unknown }
+  | {
+      readonly kind: 'ended';
+      readonly result: WarmedRepository;
+      /** The mirror, as far as that was found out. */
+      readonly isHere?: boolean;
+      /** What went wrong, where that is for the log alone. */
+      readonly unexpected?: unknown;
+    }
   /** Another instance is at it, and it was not to be waited for. */
   | { readonly kind: 'held' };
 
@@ -59,7 +65,8 @@ export async function warmRepository(
   let path: WarmPath = wasHere ? 'fetch' : 'clone';
   const ended = (status: WarmStatus, error?: string): Extract<Attempt, { readonly kind: 'ended' }> => {
     const result = { repo: repository.name, path, status, ms: now() - startedAtMs };
-    return { kind: 'ended', result: error === undefined ? result : { ...result, error } };
+    const isHere = status === 'ok' || (status === 'skipped' && path !== 'clone');
+    return { kind: 'ended', result: error === undefined ? result : { ...result, error }, isHere };
   };
   const onWait = waits ? () => onProgress?.({ kind: 'waiting' }) : undefined;
   try {
@@ -74,7 +81,9 @@ export async function warmRepository(
       const isHere = await deps.mirrorOf(repository).isHere(signal);
       path = !isHere ? 'clone' : wasHere ? 'fetch' : 'restore';
       onProgress?.({ kind: 'started', path });
-      if ((await bringUp(deps, warming, { isHere, signal })) === 'staged') return { kind: 'staged' };
+      const outcome = await bringUp(deps, warming, { isHere, signal });
+      if (outcome === 'staged') return { kind: 'staged' };
+      if (outcome === 'too_large') return { ...ended('skipped', 'larger than a mirror may be'), isHere: false };
       doneAtMs = now();
       return ended('ok');
     } finally {
@@ -125,7 +134,7 @@ async function bringUp(
       onQueued: (started) => deadline.standStill(started),
     };
     const outcome = await mirror.warm(asker, waiting);
-    if (outcome === 'staged') return outcome;
+    if (outcome === 'staged' || outcome === 'too_large') return outcome;
     if (wants.length > 0) await mirror.fetchWants(wants, asker, waiting);
     return outcome;
   } finally {

@@ -73,8 +73,8 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
     const fields = { repo, path, status, ms, ...(reason === undefined ? {} : { error: reason }) };
     if (status === 'ok' || status === 'skipped') logger.info('prewarm.repo', fields);
     else logger.warn('prewarm.repo', fields);
-    if (status === 'ok' || (status === 'skipped' && path !== 'clone')) noteWarmed(repo);
-    if (status === 'gone') warmed.delete(repo);
+    if (attempt.isHere === true) noteWarmed(repo);
+    else if (status === 'gone' || status === 'skipped') warmed.delete(repo);
     return attempt;
   }
 

@@ -181,7 +181,10 @@ export interface World {
   readonly idle: () => Promise<void>;
 }
 
-export function createWorld(folder: string, options: { intervalMs?: number; storage?: Storage } = {}): World {
+export function createWorld(
+  folder: string,
+  options: { intervalMs?: number; storage?: Storage; maxMirrorBytes?: number } = {},
+): World {
   const upstream = new FakeUpstream(folder);
   const storage = options.storage ?? createMemoryStorage();
   const logged: [string, unknown][] = [];
@@ -198,6 +201,7 @@ export function createWorld(folder: string, options: { intervalMs?: number; stor
     ingestBytes: 8 << 20,
     cacheBytes: 4 << 20,
     refCheckIntervalMs: options.intervalMs ?? 0,
+    maxMirrorBytes: options.maxMirrorBytes ?? 0,
   };
   const world: World = {
     upstream,
