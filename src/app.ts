@@ -171,6 +171,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
         periodic,
         claims: createClaims({ storage, holder: createInstanceName(), now }),
         mirrorOf: (repository) => mirrors.of(repository),
+        isOwn: platform.sharesStorage ? (repository) => lasting.known(repository.name) !== undefined : undefined,
         listMirrors: (signal) => listMirrors(storage, config.upstreams, signal),
         fetchTimeoutMs: config.fetchTimeoutMs,
         cloneTimeoutMs: config.cloneTimeoutMs,

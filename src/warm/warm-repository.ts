@@ -29,7 +29,7 @@ export interface Warming {
   readonly repository: Repository;
   /** What another instance has done since then is not done again. Absent: all is. */
   readonly notDoneSinceMs?: number;
-  /** True where the mirror was here when the pass began: else whoever filled it meanwhile did so for all. */
+  /** True where the mirror was here when the pass began: else whoever filled it did so for all. */
   readonly wasHere: boolean;
   /** True: where another instance is at it, that is waited for as long as it may have died. */
   readonly waits: boolean;

@@ -27,6 +27,11 @@ const HISTOGRAM_TIMEOUT_MS = 30_000;
 
 export interface WarmDeps extends WarmingDeps, Omit<PassDeps, 'warm'> {
   readonly periodic: Pick<PeriodicJobs, 'add'>;
+  /**
+   * Where other machines fill the same store: whether this process had to do with the mirror before. Any other one is taken
+   * over (`restore`). Absent: whatever is in the store is its own.
+   */
+  readonly isOwn?: ((repository: Repository) => boolean) | undefined;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'prewarmPasses' | 'prewarmPassSeconds' | 'prewarmRepoSeconds'>;
 }
@@ -49,7 +54,7 @@ interface UnderWay {
 }
 
 export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
-  const { now, logger, metrics, periodic } = deps;
+  const { now, logger, metrics, periodic, isOwn = () => true } = deps;
   const ending = new AbortController();
   const underWay = new Map<string, UnderWay>();
   const warmed = new Set<string>();
@@ -132,7 +137,8 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
         {
           ...deps,
           warm: async ({ repository, wasHere }, { waits }) => {
-            const attempt = await joinOrWarm({ repository, wasHere, waits, notDoneSinceMs: startedAtMs });
+            const wasOurs = wasHere && isOwn(repository);
+            const attempt = await joinOrWarm({ repository, wasHere: wasOurs, waits, notDoneSinceMs: startedAtMs });
             if (attempt.kind === 'ended') ended.push(attempt.result);
             return attempt;
           },
@@ -179,7 +185,7 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
       });
       if (ending.signal.aborted) return failed('hotpack is shutting down');
       try {
-        const wasHere = await isHere(deps, repository);
+        const wasHere = isOwn(repository) && (await isHere(deps, repository));
         const attempt = await joinOrWarm({ repository, wasHere, waits: true, onProgress });
         return attempt.kind === 'ended' ? attempt.result : failed('another instance is at it');
       } catch (error) {

@@ -40,8 +40,9 @@ async function clone(url: string, config: readonly string[] = []): Promise<strin
   return folder;
 }
 
-describe.each(RUNTIMES)('$name', ({ open, isEdge, hasOwnTable }) => {
-  describe.each(hasOwnTable === true ? [] : STATES)('%s', (state) => {
+describe.each(RUNTIMES)('$name', ({ open, isEdge, hasOwnTable, isSkipped }) => {
+  const suite = isSkipped === true ? describe.skip : describe;
+  suite.each(hasOwnTable === true ? [] : STATES)('%s', (state) => {
     let place: Place;
     afterAll(() => place.close());
     playTable(state, {
@@ -54,7 +55,7 @@ describe.each(RUNTIMES)('$name', ({ open, isEdge, hasOwnTable }) => {
     });
   });
 
-  describe('one store', () => {
+  suite('one store', () => {
     let place: Place;
     let upstream: Upstream;
     const start = (env: Readonly<Record<string, string>> = {}): Promise<Hotpack> =>

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { DENO_ON_DEPLOY } from '../../support/deno.ts';
 import { temporaryFolder } from '../../support/git.ts';
 import { Hotpack, type HotpackOptions } from '../../support/hotpack.ts';
+import { openNamedS3, withoutNamedS3 } from '../../support/named-s3.ts';
 import { startS3Server } from '../../support/s3-server.ts';
 import { importCounts, type Count } from '../warming.ts';
 
@@ -21,7 +22,9 @@ export interface Place {
 }
 
 export interface Runtime {
+  /** With why it is skipped, where it is. */
   readonly name: string;
+  readonly isSkipped?: boolean;
   /**
    * True on Workers. Upstream sends a client there what is not here, and not only what is new. A fill that was killed is begun again
    * when its claim has run out, after a minute.
@@ -62,10 +65,18 @@ function placeOf({ command, env, program, close }: Recipe): Place {
   };
 }
 
+type BucketRecipe = Pick<Recipe, 'env' | 'close'>;
+
 /** A bucket of its own. */
-async function openBucket(): Promise<Pick<Recipe, 'env' | 'close'>> {
+async function openBucket(): Promise<BucketRecipe> {
   const server = await startS3Server();
   return { env: server.env(), close: () => server.stop() };
+}
+
+/** A prefix of its own in a server that is not the tests'. */
+async function openNamedBucket(): Promise<BucketRecipe> {
+  const { env, clear } = openNamedS3();
+  return { env, close: clear };
 }
 
 /** The bundle for Deno in a folder of its own, so that nothing else can be loaded. */
@@ -76,6 +87,20 @@ function denoCommand(): string[] {
   return [DENO_ON_DEPLOY, 'run', ...flags, join(folder, 'deno.js')];
 }
 
+async function nodeOver(bucket: Promise<BucketRecipe>): Promise<Place> {
+  return placeOf({ command: nodeCommand, ...(await bucket) });
+}
+
+async function denoOver(bucket: Promise<BucketRecipe>): Promise<Place> {
+  const { env, close } = await bucket;
+  return placeOf({
+    command: denoCommand(),
+    env: { ...env, HOTPACK_KV: `deno:${join(temporaryFolder('kv'), 'kv.sqlite3')}` },
+    program: [DENO_ON_DEPLOY, 'run', '-A', '--unstable-kv', '--no-config'],
+    close,
+  });
+}
+
 export const RUNTIMES: readonly Runtime[] = [
   {
     name: 'Node over a folder',
@@ -83,27 +108,23 @@ export const RUNTIMES: readonly Runtime[] = [
     hasOwnTable: true,
     open: () => Promise.resolve(placeOf({ command: nodeCommand, env: {} })),
   },
-  {
-    name: 'Node over S3',
-    isEdge: false,
-    open: async () => placeOf({ command: nodeCommand, ...(await openBucket()) }),
-  },
-  {
-    name: 'Deno over S3 and its own key-value store',
-    isEdge: false,
-    async open() {
-      const { env, close } = await openBucket();
-      return placeOf({
-        command: denoCommand(),
-        env: { ...env, HOTPACK_KV: `deno:${join(temporaryFolder('kv'), 'kv.sqlite3')}` },
-        program: [DENO_ON_DEPLOY, 'run', '-A', '--unstable-kv', '--no-config'],
-        close,
-      });
-    },
-  },
+  { name: 'Node over S3', isEdge: false, open: () => nodeOver(openBucket()) },
+  { name: 'Deno over S3 and its own key-value store', isEdge: false, open: () => denoOver(openBucket()) },
   {
     name: 'workerd over R2, Workers KV and a queue',
     isEdge: true,
     open: () => Promise.resolve(placeOf({ command: [node, join(root, 'adapters/dev/cloudflare.ts')], env: {} })),
+  },
+  {
+    name: `Node over any S3${withoutNamedS3}`,
+    isSkipped: withoutNamedS3 !== '',
+    isEdge: false,
+    open: () => nodeOver(openNamedBucket()),
+  },
+  {
+    name: `Deno over any S3 and its own key-value store${withoutNamedS3}`,
+    isSkipped: withoutNamedS3 !== '',
+    isEdge: false,
+    open: () => denoOver(openNamedBucket()),
   },
 ];

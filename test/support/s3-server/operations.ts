@@ -64,7 +64,8 @@ export function carryOut(store: S3Objects, call: S3Call): S3Answer {
         .slice(call.bucket.length + 1);
       const upload = store.upload(key, query.get('uploadId'));
       const etag = store.putPart(upload, Number(query.get('partNumber')), find(store, source).bytes);
-      return xml(`<CopyPartResult><ETag>&quot;${etag}&quot;</ETag></CopyPartResult>`);
+      // As servers in Go write it; Amazon's is &quot;, as in the listings here.
+      return xml(`<CopyPartResult><ETag>&#34;${etag}&#34;</ETag></CopyPartResult>`);
     }
     case 'CompleteMultipartUpload': {
       const uploadId = query.get('uploadId') ?? '';

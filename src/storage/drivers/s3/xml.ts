@@ -8,6 +8,8 @@ type Element = Readonly<Record<string, unknown>>;
 const parser = new XMLParser({
   parseTagValue: false,
   ignoreAttributes: true,
+  // Character references too: servers write an etag's quotes as `&#34;`.
+  htmlEntities: true,
   isArray: (name) => name === 'Contents' || name === 'Upload' || name === 'Error',
 });
 const builder = new XMLBuilder();
@@ -82,7 +84,7 @@ export function textOf(element: Element, name: string): string {
 }
 
 export function unquoted(etag: string): string {
-  return etag.replace(/^(?:W\/)?"|"$/g, '').replaceAll('&quot;', '');
+  return etag.replace(/^(?:W\/)?"|"$/g, '');
 }
 
 export function writeDelete(keys: readonly string[]): Uint8Array {
