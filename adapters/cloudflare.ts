@@ -6,9 +6,10 @@ import { resolveConfig } from '../src/config.ts';
 import type { EdgeEvents } from '../src/platform.ts';
 import { openCloudflareKv } from '../src/storage/drivers/cloudflare-kv.ts';
 import { createMemoryStorage } from '../src/storage/drivers/memory.ts';
-import { createR2Storage } from '../src/storage/drivers/r2.ts';
 import { createKv } from '../src/storage/kv/driver-kv.ts';
 import { textOnly, type Bindings, type ExecutionContext, type MessageBatch } from './cloudflare/bindings.ts';
+import { openServedBucket } from './cloudflare/open-bucket.ts';
+import { sizeBody } from './cloudflare/size-body.ts';
 import { warnUnknownSettings } from './unknown-settings.ts';
 
 /** After a task that is to be done again. A claim of an event that was killed is free after a minute. */
@@ -27,7 +28,7 @@ function hotpack(): Hotpack {
   const log = (line: string): void => console.log(line);
   warnUnknownSettings(warnings, config, log);
   const { BUCKET: bucket, KV: namespace, QUEUE: queue } = env as Bindings;
-  const storage = bucket === undefined ? createMemoryStorage() : createR2Storage(bucket);
+  const storage = bucket === undefined ? createMemoryStorage() : openServedBucket(bucket, config);
   const kv =
     namespace === undefined ? createKv(storage, { base: 'kv', ownsDriver: false }) : openCloudflareKv(namespace);
   const runtimeFetch: typeof fetch = (input, init) => fetch(input, init);
@@ -40,11 +41,13 @@ function hotpack(): Hotpack {
       sharesWork: false,
       sharesStorage: true,
       ...(queue === undefined ? {} : { queue }),
+      sizeBody,
       fetch: runtimeFetch,
       now: Date.now,
       log,
     },
-    config,
+    // What memory alone holds is not worth keeping twice.
+    bucket === undefined ? { ...config, packCacheBytes: 0 } : config,
   );
   if (app.edge === undefined) throw new Error('an app for Workers takes their events');
   return (made = { server: serve(app.h3, { manual: true }), events: app.edge });

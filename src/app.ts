@@ -124,15 +124,15 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     metrics,
   });
   const mirrors: MirrorSource = edge?.mirrors ?? lasting;
-  const answers = new Answers({
+  const sharedAnswers = new Answers({
     storage,
-    maxBytes: platform.sharesWork ? config.packCacheBytes : 0,
+    maxBytes: config.packCacheBytes,
     memoryBytes: Math.floor(config.memoryBytes * ANSWERS_SHARE),
     lingerMs: LINGER_MS,
-    shares: platform.sharesWork,
     onEvicted: (count) => metrics.evictions.add({ what: 'answers' }, count),
     onFailed: (error) => logger.warn('answer_failed', { error }),
   });
+  const answers = edge?.answers ?? sharedAnswers;
   /** They were given to those who could read what was here before. */
   function forgetAnswers({ name, key }: Repository): void {
     answers.forget(key).catch((error: unknown) => logger.warn('storage_failed', { repo: name, error }));
@@ -195,6 +195,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     logger,
     staleIfErrorMs: config.staleIfErrorMs,
     agent: `hotpack/${VERSION}`,
+    sizeBody: platform.sizeBody,
   });
   const proxy = createProxy({
     upstream,
@@ -224,7 +225,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     const { waiting, running } = jobs.snapshot();
     metrics.jobs.set({ state: 'queued' }, waiting);
     metrics.jobs.set({ state: 'running' }, running);
-    metrics.storedBytes.set({ what: 'answers' }, answers.bytes);
+    metrics.storedBytes.set({ what: 'answers' }, sharedAnswers.bytes);
   });
 
   const h3 = createHttp({
@@ -244,6 +245,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     metricsNameRepositories,
     logger,
     readiness,
+    wrapsSized: platform.sizeBody === undefined,
     ...(ending === undefined ? {} : { signal: ending.signal }),
     ...(options.writeChallenges === undefined ? {} : { writeChallenges: options.writeChallenges }),
   });
@@ -256,7 +258,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       for (const job of dailyJobs({ storage, popularity, now, logger })) periodic.add(job);
       eviction.changed();
       warm.start();
-      answers.load().catch((error: unknown) => logger.warn('answer_failed', { error }));
+      sharedAnswers.load().catch((error: unknown) => logger.warn('answer_failed', { error }));
       logger.info('started', { version: VERSION, runtime: platform.kind });
     },
     runDue: () => periodic.runDue(),
@@ -275,7 +277,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     },
     async close() {
       // Not in `stop`: clients may still be reading what came in.
-      await answers.close();
+      await sharedAnswers.close();
       const deadline = createDeadline({ timeoutMs: LAST_FLUSH_MS, operation: 'the last flush' });
       await popularity.stop(deadline.signal);
       deadline.dispose();

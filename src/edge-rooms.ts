@@ -3,6 +3,8 @@
  * own, and in place of jobs that live on, tasks: sent to a queue where there is one, else done behind the answer within the 30 s
  * that the runtime grants, if they are small. Nothing here holds a promise, a timer or a signal beyond its event.
  */
+import { EdgeAnswers } from './answers/edge/request-answers.ts';
+import { evictAnswers } from './answers/edge/evict-answers.ts';
 import { createDeadline } from './bytes/abort.ts';
 import type { Config } from './config.ts';
 import { dailyJobs } from './daily-jobs.ts';
@@ -11,6 +13,8 @@ import { createPeriodicJobs, type RunOutcome } from './jobs/periodic.ts';
 import { parseMirrorTask, writeMirrorTask, type MirrorTask } from './mirror/edge/mirror-task.ts';
 import { RequestMirrors } from './mirror/edge/request-mirrors.ts';
 import { listMirrors } from './mirror/list-mirrors.ts';
+import { evictDown } from './mirror/maintenance/eviction.ts';
+import { maxBytesOf } from './mirror/maintenance/max-bytes.ts';
 import type { KeepAlive } from './mirror/mirrors.ts';
 import { PackTables } from './mirror/pack-tables.ts';
 import type { MirrorServices } from './mirror/services.ts';
@@ -37,6 +41,7 @@ const BEHIND_ANSWER: TaskLimits = { timeoutMs: 25_000, maxBytes: 32 * 1024 * 102
 const IN_QUEUE_MS = 14 * 60_000;
 /** Fetching and indexing a larger pack are two events of a queue: each event has so many requests to the store. */
 const STAGED_BYTES = 48 * 1024 * 1024;
+const EVICT_MS = 15 * 60_000;
 const HISTOGRAM_TIMEOUT_MS = 15_000;
 const DAY_MS = 86_400_000;
 
@@ -50,6 +55,7 @@ export interface EdgeParts {
 }
 
 export interface EdgeRooms {
+  readonly answers: EdgeAnswers;
   readonly mirrors: RequestMirrors;
   readonly warm: Warm;
   readonly events: EdgeEvents;
@@ -70,7 +76,18 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
     staging: { endsAfterBytes: queue === undefined ? Number.POSITIVE_INFINITY : STAGED_BYTES },
     tables: new PackTables({ maxBytes: Math.floor(config.memoryBytes * TABLES_SHARE), now }),
   };
-  const mirrors = new RequestMirrors(services, { maxRefs: MAX_REFS, handOver });
+  const answers = new EdgeAnswers({
+    storage,
+    maxBytes: config.packCacheBytes,
+    now,
+    onFailed: (error) => logger.warn('answer_failed', { error }),
+  });
+  const mirrors = new RequestMirrors(services, {
+    maxRefs: MAX_REFS,
+    handOver,
+    onEmptied: ({ name, key }) =>
+      answers.forget(key).catch((error: unknown) => logger.warn('storage_failed', { repo: name, error })),
+  });
   const holder = createInstanceName();
   let askedPassAtMs = Number.NEGATIVE_INFINITY;
 
@@ -158,8 +175,21 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
     }
   }
 
+  /** Where no process lives on that sees what is stored, by what the store itself says. */
+  async function evict(signal: AbortSignal): Promise<RunOutcome> {
+    const maxBytes = (): Promise<number | undefined> => maxBytesOf(config.maxBytes, storage);
+    await evictDown(
+      { storage, maxBytes, known: () => new Map(), onEvicted: () => undefined, now, logger, metrics },
+      signal,
+    );
+    const gone = await evictAnswers({ storage, maxBytes: config.packCacheBytes, now }, signal);
+    if (gone > 0) metrics.evictions.add({ what: 'answers' }, gone);
+    return 'done';
+  }
+
   async function scheduled(): Promise<void> {
     const periodic = createPeriodicJobs({ storage, now, logger });
+    await periodic.runIfDue({ name: 'evict', intervalMs: EVICT_MS, runsAtStart: false, run: evict });
     // oxlint-disable-next-line no-await-in-loop -- one after the other, in the memory of one event
     for (const job of dailyJobs({ storage, popularity, now, logger })) await periodic.runIfDue(job);
     if (config.prewarmMostClonedRepos === 0) return;
@@ -180,6 +210,7 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
   };
 
   return {
+    answers,
     mirrors,
     warm,
     events: {

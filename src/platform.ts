@@ -4,6 +4,7 @@
  */
 import type { H3 } from 'h3';
 import type { PackThreads } from './mirror/tasks.ts';
+import type { SizeBody } from './serve/body/size-body.ts';
 import type { Storage } from './storage/contract.ts';
 import type { Kv } from './storage/kv/contract.ts';
 import type { LogSink } from './telemetry/logger.ts';
@@ -25,6 +26,8 @@ export interface Platform {
   readonly sharesStorage: boolean;
   /** Where `sharesWork` is false: takes tasks of at most 128 KB, plain data. Absent: they are done behind the answer, if small. */
   readonly queue?: { send(task: unknown): Promise<void> };
+  /** Absent where a header tells how long an answer is. */
+  readonly sizeBody?: SizeBody;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;

@@ -15,7 +15,9 @@ import { BoundedMap } from '../upstream/bounded-map.ts';
 import type { Failure, Refused } from '../upstream/contract.ts';
 import { isKeptAtOnce, isWorthKeeping } from './answer-cost.ts';
 import type { AnswerQuestion } from './answer-key.ts';
-import { type Follower, type PackSource, SharedAnswer } from './shared-answer.ts';
+import type { AnswerCache, AnswerCaches, Asking, Joined, Made, Make } from './contract.ts';
+import { headerOfMade } from './made-header.ts';
+import { type Follower, SharedAnswer } from './shared-answer.ts';
 import { answerPlace, StoredAnswers, type StoredAnswer } from './stored-answers.ts';
 
 export interface AnswersOptions {
@@ -26,44 +28,10 @@ export interface AnswersOptions {
   readonly memoryBytes: number;
   /** How long a finished answer that is not stored waits for another follower. */
   readonly lingerMs: number;
-  /** False where nothing that one request began may be awaited by another (Workers): then nobody follows anybody. */
-  readonly shares: boolean;
   readonly onEvicted: (count: number) => void;
   /** The store failed; whoever asked is answered all the same. */
   readonly onFailed: (error: unknown) => void;
 }
-
-/** A pack in the making, and what it has cost. */
-export interface Made extends PackSource {
-  readonly kind: 'pack';
-  /** Microseconds; what is known before the first chunk, and in the end with the length of the pack. */
-  readonly costUs: (packBytes: number) => number;
-  readonly objects: () => number;
-  /** Where the question has tags: names those that are added. */
-  readonly variant?: string;
-}
-
-export type Make = (signal: AbortSignal) => Promise<Made | Refused | Failure>;
-
-export interface Asking {
-  readonly question: AnswerQuestion;
-  readonly make: Make;
-  /** What else the answer depends on that cannot be known before: then it is shared only while it is made. */
-  readonly alsoDependsOn?: string;
-}
-
-export type Joined =
-  | {
-      readonly kind: 'following';
-      readonly follower: Follower;
-      /** True: this call caused the making. */
-      readonly began: boolean;
-      /** Follows the same answer once more; undefined where it can no longer be had from its first byte. */
-      readonly again: () => Follower | undefined;
-    }
-  | { readonly kind: 'stored'; readonly answer: StoredAnswer }
-  | Refused
-  | Failure;
 
 interface Entry {
   readonly key: string;
@@ -92,7 +60,7 @@ interface Found {
 const MAX_RECENT_BYTES = 4 * 1024 * 1024;
 const MAX_ASKED = 8_192;
 
-export class Answers {
+export class Answers implements AnswerCache, AnswerCaches {
   readonly #options: AnswersOptions;
   readonly #stored: StoredAnswers;
   /** What can be joined. */
@@ -108,8 +76,13 @@ export class Answers {
     this.#stored = new StoredAnswers({ storage, maxBytes, onEvicted, onFailed });
   }
 
-  get shares(): boolean {
-    return this.#options.shares;
+  of(): AnswerCache {
+    return this;
+  }
+
+  /** Whoever asks meanwhile follows. */
+  takes(): boolean {
+    return true;
   }
 
   /** Of what is stored. */
@@ -119,20 +92,15 @@ export class Answers {
 
   /** Finds out what earlier processes have stored; until then it is found one by one. Rejects where the store fails. */
   load(signal?: AbortSignal): Promise<void> {
-    return this.#stored.load(signal);
+    return this.#stored.load(undefined, signal);
   }
 
-  /** The stored answer, to be released. Never rejects. */
   find(question: AnswerQuestion): Promise<StoredAnswer | undefined> {
     if (this.#options.maxBytes === 0) return Promise.resolve(undefined);
     const place = answerPlace(question);
     return question.tags === undefined ? this.#stored.find(place) : this.#stored.findWithTags(place, question.tags);
   }
 
-  /**
-   * Follows the answer in the making, or begins to make it; rejects with `aborted` where the signal fires before its first word. A no
-   * that somebody else's request met is not taken for ours: then `make` is asked again, once, for ourselves.
-   */
   async join(asking: Asking, signal?: AbortSignal): Promise<Joined> {
     const key = this.#keyOf(asking);
     let present = this.#byKey.get(key);
@@ -211,7 +179,7 @@ export class Answers {
     entry.opening = this.#open(entry, asking.make);
     this.#entries.add(entry);
     // Where two begin under one key at once the later one is found by those who come; both are served.
-    if (this.shares) this.#byKey.set(key, entry);
+    this.#byKey.set(key, entry);
     entry.opening.then(
       (answer) => {
         if (!(answer instanceof SharedAnswer)) return this.#forget(entry);
@@ -260,7 +228,7 @@ export class Answers {
       answer: made,
       abort,
       recentBytes: () => this.#recentBytes(),
-      openSpool: () => this.#stored.openSpool(place, this.#headerOf(entry, made, 0)),
+      openSpool: () => this.#stored.openSpool(place, headerOfMade(entry.question, made, 0)),
       onSpoolFailed: this.#options.onFailed,
     });
   }
@@ -335,7 +303,7 @@ export class Answers {
       const isWorthIt = isWorthKeeping(made.costUs(packBytes), packBytes, entry.wasAskedBefore || shared.wasJoined);
       if (spool === undefined || entry.isForgotten || !isWorthIt || !this.#stored.takes(shared.bytes)) return;
       const place = answerPlace(entry.question, made.variant);
-      await this.#stored.keep(place, spool, this.#headerOf(entry, made, packBytes));
+      await this.#stored.keep(place, spool, headerOfMade(entry.question, made, packBytes));
       // From now on it is found in the store.
       if (this.#byKey.get(entry.key) === entry) this.#byKey.delete(entry.key);
       if (entry.isForgotten || shared.isRejected) await this.#stored.remove(place);
@@ -351,12 +319,6 @@ export class Answers {
   #reject(entry: Entry): void {
     if (entry.made === undefined || entry.keeping === undefined || entry.isKeeping) return;
     this.#stored.remove(answerPlace(entry.question, entry.made.variant)).catch(this.#options.onFailed);
-  }
-
-  #headerOf(entry: Entry, made: Made, packBytes: number): Parameters<StoredAnswers['openSpool']>[1] {
-    const { shallow, unshallow } = made.header.shallowInfo ?? { shallow: [], unshallow: [] };
-    const { tags } = entry.question;
-    return { packBytes, objects: made.objects(), costUs: made.costUs(packBytes), tags, shallow, unshallow };
   }
 
   /** After each change of followers or state: lets a finished answer linger, and removes what is of no use. */

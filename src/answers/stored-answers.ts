@@ -32,7 +32,8 @@ export interface StoredAnswer {
   readonly release: (error?: unknown) => void;
 }
 
-const FOLDER = 'answers/';
+/** Of all answers. */
+export const FOLDER = 'answers/';
 /** Handles, not bytes. */
 const MAX_OPEN = 64;
 const MAX_TAG_SETS = 64;
@@ -58,10 +59,10 @@ export class StoredAnswers {
     return this.#index.bytes;
   }
 
-  /** Finds out what is there. Rejects where the store cannot be listed. */
-  async load(signal?: AbortSignal): Promise<void> {
+  /** Finds out what is there, or what of it begins with `prefix`. Rejects where the store cannot be listed. */
+  async load(prefix: string = FOLDER, signal?: AbortSignal): Promise<void> {
     const found: { readonly key: string; readonly bytes: number; readonly modifiedAtMs: number }[] = [];
-    for await (const page of this.#pages(FOLDER, signal)) found.push(...page);
+    for await (const page of this.#pages(prefix, signal)) found.push(...page);
     for (const { key, bytes } of found.toSorted((a, b) => a.modifiedAtMs - b.modifiedAtMs)) {
       if (this.#index.get(key) === undefined) this.#index.add({ key, bytes });
     }

@@ -36,7 +36,7 @@ export interface HttpDeps extends GitDeps, ApiDeps {
   /** Then `/metrics` is for whom `/api` is for. Default false. */
   readonly metricsNameRepositories?: boolean;
   /** See `Observer`. Default true. */
-  readonly wrapBodies?: boolean;
+  readonly wrapsSized?: boolean;
 }
 
 export function createHttp(deps: HttpDeps): H3 {
@@ -47,7 +47,7 @@ export function createHttp(deps: HttpDeps): H3 {
     logger,
     popularity,
     isWarmed: (repo) => warm.isWarmed(repo),
-    wrapBodies: deps.wrapBodies ?? true,
+    wrapsSized: deps.wrapsSized ?? true,
   };
   // Paths that are no percent-encoding are refused by their own handler, in text.
   const app = new H3({ allowMalformedURL: true, silent: true });

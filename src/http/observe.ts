@@ -22,8 +22,8 @@ export interface Observer {
   readonly popularity: Pick<PopularityCounters, 'countAnswer'>;
   /** Whether warming has made the repository ready. */
   readonly isWarmed: (repo: string) => boolean;
-  /** False where a wrapped body would lose what the runtime knows of it (its length, on Workers). */
-  readonly wrapBodies: boolean;
+  /** False where a body would lose its length when it is wrapped (Workers): one of declared length counts when it begins. */
+  readonly wrapsSized: boolean;
 }
 
 /** The same answer, observed, with a reason phrase where it had none. `ended` is called once. */
@@ -64,7 +64,7 @@ export function observe(observer: Observer, observation: Observation, response: 
     finish(0, 'ended');
     return new Response(null, headOf(response));
   }
-  if (!observer.wrapBodies) {
+  if (!observer.wrapsSized && declared > 0) {
     finish(declared, 'ended');
     return response;
   }

@@ -2,7 +2,7 @@
  * Answers out of what is here: negotiation, then the pack. It is taken as it was stored, followed while it is made for
  * somebody else, or made: selected from the mirror and streamed out of stored entries.
  */
-import type { Made } from '../answers/answers.ts';
+import type { Made } from '../answers/contract.ts';
 import { costOfWork } from '../answers/answer-cost.ts';
 import { answerKey, type AnswerQuestion, tagsDigest } from '../answers/answer-key.ts';
 import type { StoredAnswer } from '../answers/stored-answers.ts';
@@ -52,7 +52,7 @@ export async function answerFromMirror(serving: Serving, fetch: MirrorFetch): Pr
     const stored = await answers.find(question);
     if (!packFollows) return whole(writeHead(stored === undefined ? await boundary(serving, fetch) : taken(stored)));
     if (stored !== undefined)
-      return storedResponse(serving, request, { answer: stored, head: writeHead(stored.header) });
+      return await storedResponse(serving, request, { answer: stored, head: writeHead(stored.header) });
 
     if (question.ofsDelta && recallWholeSet(snapshot.store, query) !== undefined) {
       isTaken = true;
@@ -70,7 +70,7 @@ export async function answerFromMirror(serving: Serving, fetch: MirrorFetch): Pr
     );
     switch (joined.kind) {
       case 'stored':
-        return storedResponse(serving, request, { answer: joined.answer, head: writeHead(joined.answer.header) });
+        return await storedResponse(serving, request, { answer: joined.answer, head: writeHead(joined.answer.header) });
       case 'following': {
         const { follower, began } = joined;
         const head = writeHead(follower.header.shallowInfo ?? NOTHING_MOVES);

@@ -4,7 +4,7 @@
  */
 import { costOfUpstream } from '../answers/answer-cost.ts';
 import { type AnswerQuestion, tagsDigest } from '../answers/answer-key.ts';
-import type { Made, Make } from '../answers/answers.ts';
+import type { Asking, Made, Make } from '../answers/contract.ts';
 import type { Follower } from '../answers/shared-answer.ts';
 import type { StoredAnswer } from '../answers/stored-answers.ts';
 import { HotpackError } from '../bytes/error.ts';
@@ -31,19 +31,26 @@ import { uploadPackResponse } from './services.ts';
 /** How long upstream's word that it gives something away is believed. */
 const CONFIRMED_MS = 60 * 60 * 1000;
 
+interface PassOptions {
+  /** The request as it came. */
+  readonly body: Uint8Array;
+  readonly startsFill: boolean;
+}
+
 /** The mirror is not there, or cannot answer this: upstream does. Starts the mirror's fill where there is none. */
 export async function passThrough(
   serving: Serving,
   request: FetchRequest,
-  options: { readonly body: Uint8Array; readonly isShareable: boolean; readonly startsFill: boolean },
+  options: PassOptions & { readonly isShareable: boolean },
 ): Promise<Response> {
   const isOwn = request.filter.kind !== 'unsupported' && request.serverOptions.length === 0;
   const isShareable = options.isShareable && isOwn && isCloneLike(request) && request.packfileUris.length === 0;
-  if (!isShareable || !serving.answers.shares) {
-    if (options.startsFill) startOwnFill(serving);
-    return forwardRaw(serving, options.body);
-  }
-  return passShared(serving, request, options.startsFill);
+  return isShareable ? passShared(serving, request, options) : passRaw(serving, options);
+}
+
+function passRaw(serving: Serving, { body, startsFill }: PassOptions): Promise<Response> {
+  if (startsFill) startOwnFill(serving);
+  return forwardRaw(serving, body);
 }
 
 /** The request as it came, the answer as it comes. */
@@ -60,26 +67,26 @@ export async function forwardRaw(serving: Serving, body: Uint8Array): Promise<Re
   return uploadPackResponse(answer.body, 'upstream');
 }
 
-async function passShared(serving: Serving, request: FetchRequest, startsFill: boolean): Promise<Response> {
+async function passShared(serving: Serving, request: FetchRequest, options: PassOptions): Promise<Response> {
   const { context, mirror, answers } = serving;
+  const { startsFill } = options;
   const refs = mirror.knownRefs();
   const { question, alsoDependsOn } = questionOf(context.repository, request, refs);
   if (alsoDependsOn === undefined) {
     const answer = await answers.find(question);
     if (answer !== undefined && isConfirmed(serving, request, answer)) {
       if (startsFill) startOwnFill(serving);
-      return storedResponse(serving, request, { answer, head: headOf(request, answer.header) });
+      return await storedResponse(serving, request, { answer, head: headOf(request, answer.header) });
     }
     answer?.release();
   }
   const make: Make = (signal) => makeUpstream(serving, { request, question }, signal);
-  const joined = await answers.join(
-    { question, make, ...(alsoDependsOn === undefined ? {} : { alsoDependsOn }) },
-    context.signal,
-  );
+  const asking: Asking = { question, make, ...(alsoDependsOn === undefined ? {} : { alsoDependsOn }) };
+  if (!answers.takes(asking)) return passRaw(serving, options);
+  const joined = await answers.join(asking, context.signal);
   if (joined.kind === 'stored') {
     const { answer } = joined;
-    return storedResponse(serving, request, { answer, head: headOf(request, answer.header) });
+    return await storedResponse(serving, request, { answer, head: headOf(request, answer.header) });
   }
   if (joined.kind !== 'following') return failed(joined);
 

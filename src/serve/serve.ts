@@ -22,7 +22,8 @@ export function createServe(services: ServeServices): Serve {
     if (granted.visibility === 'public') await mirror.noteVisibility('public');
     const visibility = granted.visibility === 'public' ? 'public' : 'unknown';
     const asker = { credential, capabilities: granted.facts.v2Capabilities, visibility } as const;
-    return { ...services, readiness, context, mirror, asker };
+    const answers = services.answers.of(context.waitUntil);
+    return { ...services, answers, readiness, context, mirror, asker };
   }
 
   return {

@@ -1,5 +1,5 @@
 /** What answering works with. */
-import type { Answers } from '../answers/answers.ts';
+import type { AnswerCache, AnswerCaches } from '../answers/contract.ts';
 import type { Mirror } from '../mirror/mirror.ts';
 import type { MirrorSource } from '../mirror/mirrors.ts';
 import type { Asker } from '../mirror/services.ts';
@@ -7,11 +7,12 @@ import type { PopularityCounters } from '../popularity/contract.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { BoundedMap } from '../upstream/bounded-map.ts';
 import type { Upstream } from '../upstream/contract.ts';
+import type { SizeBody } from './body/size-body.ts';
 import type { ServeContext } from './contract.ts';
 
 export interface ServeServices {
   readonly mirrors: Pick<MirrorSource, 'of'>;
-  readonly answers: Answers;
+  readonly answers: AnswerCaches;
   readonly upstream: Upstream;
   readonly popularity: PopularityCounters;
   readonly now: () => number;
@@ -20,10 +21,13 @@ export interface ServeServices {
   readonly staleIfErrorMs: number;
   /** `hotpack/<version>`. */
   readonly agent: string;
+  /** See `SizeBody`. */
+  readonly sizeBody?: SizeBody | undefined;
 }
 
 /** One request on its way through the room. */
-export interface Serving extends ServeServices {
+export interface Serving extends Omit<ServeServices, 'answers'> {
+  readonly answers: AnswerCache;
   /** Whether the haves of a question sufficed, by its key; objects by their names never change that. */
   readonly readiness: BoundedMap<string, boolean>;
   readonly context: ServeContext;

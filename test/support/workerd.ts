@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Miniflare, type MiniflareOptions } from 'miniflare';
+import type { R2Bucket } from '../../src/storage/drivers/r2/binding.ts';
 import { temporaryFolder } from './git.ts';
 
 const bundle = fileURLToPath(new URL('../../dist/adapters/cloudflare.js', import.meta.url));
@@ -71,6 +72,19 @@ export class Workerd {
       scheduled(options: { readonly cron: string }): Promise<unknown>;
     };
     await worker.scheduled({ cron: '*/15 * * * *' });
+  }
+
+  /** What its requests have asked of bindings and of upstream since this was last asked. Only where it is `observed`. */
+  async takeCalls(isolate = 0): Promise<{ readonly calls: number; readonly by: Readonly<Record<string, number>> }> {
+    const answer = await fetch(`${this.urls[isolate]}/test-calls`);
+    return (await answer.json()) as Awaited<ReturnType<Workerd['takeCalls']>>;
+  }
+
+  /** Keys of the bucket, as they are there. */
+  async keys(prefix: string): Promise<string[]> {
+    const bucket = (await this.miniflare.getR2Bucket('BUCKET', 'isolate-0')) as unknown as R2Bucket;
+    const { objects } = await bucket.list({ prefix });
+    return objects.map(({ key }) => key);
   }
 
   async stop(): Promise<void> {

@@ -20,6 +20,8 @@ export interface RequestMirrorsOptions {
   readonly maxRefs: number;
   /** Sees to it that the task is done some time. Never rejects. */
   readonly handOver: (task: MirrorTask) => Promise<void>;
+  /** What is to be done where a mirror starts empty. Never rejects. */
+  readonly onEmptied: (repository: Repository) => Promise<void>;
 }
 
 /** DESIGN 4: publications of one repository are at least this far apart. */
@@ -43,9 +45,7 @@ export class RequestMirrors implements MirrorSource {
     return new Mirror(
       repository,
       {
-        ...this.#services,
-        jobs: createJobs({ concurrency: 1, cloneConcurrency: 1, now: this.#services.now }),
-        keepAlive,
+        ...this.#servicesFor(keepAlive),
         handOver: (asker, wants) => this.#handOver({ repository, memory, asker, wants, keepAlive }),
       },
       memory,
@@ -54,8 +54,7 @@ export class RequestMirrors implements MirrorSource {
 
   /** For him who carries out a task: does by itself whatever is to be done. */
   own(repository: Repository, keepAlive: KeepAlive): Mirror {
-    const jobs = createJobs({ concurrency: 1, cloneConcurrency: 1, now: this.#services.now });
-    return new Mirror(repository, { ...this.#services, jobs, keepAlive }, this.#remember(repository));
+    return new Mirror(repository, this.#servicesFor(keepAlive), this.#remember(repository));
   }
 
   known(name: string): Mirror | undefined {
@@ -65,6 +64,12 @@ export class RequestMirrors implements MirrorSource {
 
   memoryOf(repository: Repository): RepositoryMemory {
     return this.#remember(repository);
+  }
+
+  #servicesFor(keepAlive: KeepAlive): MirrorServices {
+    const jobs = createJobs({ concurrency: 1, cloneConcurrency: 1, now: this.#services.now });
+    const onEmptied = (repository: Repository): void => keepAlive(this.#options.onEmptied(repository));
+    return { ...this.#services, jobs, keepAlive, onEmptied };
   }
 
   #handOver(work: {

@@ -3,7 +3,7 @@
  * looks at the bytes; only for older framings they are cut anew. The length is declared, so that a cut shows.
  *
  * The first piece goes along with what is in front of it, the others are of a MiB, one read ahead of the client.
- * Memory: two pieces.
+ * Memory: two pieces; none where the runtime pipes the store's own stream (`SizeBody`).
  */
 import type { StoredAnswer } from '../../answers/stored-answers.ts';
 import { abortError } from '../../bytes/abort.ts';
@@ -26,18 +26,40 @@ export interface Stored {
   readonly head: Uint8Array;
 }
 
-export function storedResponse(serving: Serving, request: FetchRequest, { answer, head }: Stored): Response {
+/** Rejects where the store fails before the answer begins. */
+export async function storedResponse(
+  serving: Serving,
+  request: FetchRequest,
+  { answer, head }: Stored,
+): Promise<Response> {
   const { sideBand, noProgress } = request;
   const { objects, packBytes } = answer.header;
+  const { sizeBody } = serving;
   const { signal } = serving.context;
   const text = `hotpack: ${objects} objects from a stored answer${staleNote(serving.context)}\n`;
   const hasNote = sideBand !== 'none' && !noProgress;
   const start = hasNote ? concatBytes([head, encodeBand(PROGRESS_BAND, bytesFromText(text), sideBand)]) : head;
   const end = writeSideBandEnd(sideBand);
   const bytes = start.length + cutBytes(packBytes, sideBand) + end.length;
+  if (sizeBody !== undefined && sideBand === 'side-band-64k' && answer.reader.openBody !== undefined) {
+    return uploadPackResponse(sizeBody({ start, rest: await openPackets(answer, signal), bytes }), 'pack-cache', bytes);
+  }
   const pieces = new StoredPieces(answer, start, signal);
   const body = sideBand === 'side-band-64k' ? pieces.asStored() : pieces.cut(sideBand, end);
-  return uploadPackResponse(body, 'pack-cache', bytes);
+  const sized = sizeBody?.({ start: new Uint8Array(0), rest: body, bytes }) ?? body;
+  return uploadPackResponse(sized, 'pack-cache', bytes);
+}
+
+/** As a stream of the store's own, which needs the answer no more. */
+async function openPackets(answer: StoredAnswer, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  const { reader, header, release } = answer;
+  const offset = header.headerBytes;
+  const body = reader.openBody?.({ offset, length: reader.bytes - offset }, signal);
+  try {
+    return await (body as Promise<ReadableStream<Uint8Array>>);
+  } finally {
+    release();
+  }
 }
 
 class StoredPieces {

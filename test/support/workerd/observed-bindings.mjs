@@ -11,7 +11,8 @@ if (clockMs !== 0) {
   Date.now = () => now() + clockMs;
 }
 
-let calls = 0;
+/** How often each was called, by `<binding>.<method>`. */
+let calls = {};
 
 function print(event, fields) {
   console.log(JSON.stringify({ event, ...fields }));
@@ -19,7 +20,7 @@ function print(event, fields) {
 
 /** Counts a call; hangs in it where the test says so: `<method> <part of the key>`. */
 async function called(method, key) {
-  calls++;
+  calls[method] = (calls[method] ?? 0) + 1;
   if (
     hang === '' ||
     !`${method} ${key}`.startsWith(hang.split('…')[0]) ||
@@ -53,11 +54,11 @@ globalThis.fetch = async (...args) => {
   return runtimeFetch(...args);
 };
 
-/** How many calls there were since the last one asked. */
+/** The calls since somebody last asked: all of them, and how many of each. */
 export function takeCalls() {
-  const taken = calls;
-  calls = 0;
-  return taken;
+  const by = calls;
+  calls = {};
+  return { calls: Object.values(by).reduce((sum, count) => sum + count, 0), by };
 }
 
 export const env = Object.fromEntries(

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { AnswerQuestion } from '../../../src/answers/answer-key.ts';
-import type { Make } from '../../../src/answers/answers.ts';
+import type { Make } from '../../../src/answers/contract.ts';
 import type { Follower } from '../../../src/answers/shared-answer.ts';
 import { raceSignal } from '../../../src/bytes/abort.ts';
 import {
@@ -100,17 +100,6 @@ describe('sharing', () => {
     one.leave();
     source.say('b');
     expect(heard).toEqual(['1 a', '2 a', '2 b']);
-    await answers.close();
-  });
-
-  test('where one request may not wait for another nobody follows anybody, and what is stored serves all', async () => {
-    const { answers } = createBench({ shares: false });
-    const [one, two] = [new Source().give(chunk(1), 'end'), new Source().give(chunk(1), 'end')];
-    one.costUs = 1e6;
-    const joined = [await answers.join(asking('k', one.make)), await answers.join(asking('k', two.make))];
-    for (const each of joined) await readAll(follower(each));
-    expect([one.signals.length, two.signals.length]).toEqual([1, 1]);
-    await vi.waitFor(async () => expect(await readStored(answers, asking('k', one.make).question)).toBe(DATA));
     await answers.close();
   });
 });

@@ -1,7 +1,8 @@
 /** A pack cache over memory, and packs whose chunks a test hands out. */
 import { expect } from 'vitest';
 import type { AnswerQuestion } from '../../../src/answers/answer-key.ts';
-import { Answers, type Asking, type Joined, type Make } from '../../../src/answers/answers.ts';
+import { Answers } from '../../../src/answers/answers.ts';
+import type { Asking, Joined, Make } from '../../../src/answers/contract.ts';
 import type { Follower } from '../../../src/answers/shared-answer.ts';
 import { raceSignal } from '../../../src/bytes/abort.ts';
 import type { Storage, StorageWriter } from '../../../src/storage/contract.ts';
@@ -96,19 +97,16 @@ export interface Bench {
   readonly evicted: () => number;
 }
 
-export function createBench(
-  options: { maxBytes?: number; memoryBytes?: number; storage?: Storage; shares?: boolean } = {},
-): Bench {
+export function createBench(options: { maxBytes?: number; memoryBytes?: number; storage?: Storage } = {}): Bench {
   const storage = options.storage ?? createMemoryStorage();
   const failures: unknown[] = [];
-  const { maxBytes = 1 << 30, memoryBytes = 8 * PACKET, shares = true } = options;
+  const { maxBytes = 1 << 30, memoryBytes = 8 * PACKET } = options;
   let evicted = 0;
   const answers = new Answers({
     storage,
     maxBytes,
     memoryBytes,
     lingerMs: 30_000,
-    shares,
     onEvicted: (count) => (evicted += count),
     onFailed: (error) => failures.push(error),
   });

@@ -42,7 +42,6 @@ async function createBench(options: { isFilled?: boolean } = {}) {
     maxBytes: 1 << 30,
     memoryBytes: 1 << 20,
     lingerMs: 10_000,
-    shares: true,
     onEvicted: () => undefined,
     onFailed: () => undefined,
   });
