@@ -3,6 +3,7 @@
  * must end alike, in refs, shallow boundary and objects. In between hotpack is killed and started again. Seeds make the
  * same story again; `HOTPACK_TEST_SEED` and `HOTPACK_TEST_STEPS` play another one.
  */
+import { deepEqual, equal } from 'node:assert/strict';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { assertSound, readClone } from '../support/clones.ts';
@@ -169,7 +170,7 @@ class Story {
       run(upstream.url(REPOSITORY), pair.direct),
     ]);
     const said = `clone ${args.join(' ')} (v${protocol})`;
-    expect(through.code, `${said}: ${through.stderr} against ${direct.stderr}`).toBe(direct.code);
+    equal(through.code, direct.code, `${said}: ${through.stderr} against ${direct.stderr}`);
     if (direct.code !== 0) return said;
     await this.#compare(pair, said);
     this.#pairs.push(pair);
@@ -213,7 +214,7 @@ class Story {
       run(upstream.url(REPOSITORY), pair.direct),
     ]);
     const said = `fetch ${args.join(' ')} (v${protocol}) in ${pair.direct}`;
-    expect(through.code, `${said}: ${through.stderr} against ${direct.stderr}`).toBe(direct.code);
+    equal(through.code, direct.code, `${said}: ${through.stderr} against ${direct.stderr}`);
     await this.#compare(pair, said);
     return said;
   }
@@ -221,11 +222,15 @@ class Story {
   async #compare(pair: Pair, said: string): Promise<void> {
     await assertSound(pair.through);
     const [through, direct] = await Promise.all([readClone(pair.through), readClone(pair.direct)]);
-    expect(through.refs, said).toEqual(direct.refs);
-    expect(through.head, said).toBe(direct.head);
-    expect(through.shallow, said).toEqual(direct.shallow);
     const [ours, theirs] = await Promise.all([reachable(pair.through), reachable(pair.direct)]);
-    expect(ours, said).toEqual(theirs);
+    const stateOf = ({ refs, head, shallow }: typeof direct, objects: string[]) => ({
+      said,
+      refs,
+      head,
+      shallow,
+      objects,
+    });
+    deepEqual(stateOf(through, ours), stateOf(direct, theirs));
   }
 }
 
