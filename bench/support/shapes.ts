@@ -17,10 +17,13 @@ export function questionOf(stage: Stage, shape: ShapeName, back = 0): Question {
   return { method: 'POST', path: 'git-upload-pack', body, hasPack: true };
 }
 
+/** A v2 `ls-refs` for everything. */
+export const ASK_FOR_REFS: string = lines(['command=ls-refs', DELIMITER, 'peel', 'symrefs', FLUSH]);
+
 /** `GET info/refs`, then `ls-refs` for everything. */
 export function refsQuestions(stage: Stage): readonly Question[] {
   const body = stage.place.path('question-refs');
-  writeFileSync(body, lines(['command=ls-refs', DELIMITER, 'peel', 'symrefs', FLUSH]));
+  writeFileSync(body, ASK_FOR_REFS);
   return [
     { method: 'GET', path: 'info/refs?service=git-upload-pack', hasPack: false },
     { method: 'POST', path: 'git-upload-pack', body, hasPack: false },

@@ -1,12 +1,11 @@
 /**
  * A mirror that has been used: filled once, then brought forward by 200 fetches as upstream moves on, while 5 % of upstream's
- * branches are deleted or force-pushed and 50 pull requests' heads are merged. git's side is the same history, repacked.
+ * branches are deleted or force-pushed and 50 pull requests' heads are merged. Each fetch is a client's: first the refs, then
+ * what they show. git's side is the same history, repacked.
  */
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { startGitServer, startHotpackServer } from './servers.ts';
-import { writeFetch } from './shapes.ts';
-import { askServer } from './sides.ts';
+import { startGitServer, startHotpackServer, type RunningServer } from './servers.ts';
+import { ASK_FOR_REFS, writeFetch } from './shapes.ts';
 import { filledStage, type FilledStage, type Stage } from './stage.ts';
 
 const FETCHES = 200;
@@ -41,7 +40,6 @@ async function useStage({ place, repository: original }: Stage): Promise<FilledS
   const upstream = await startGitServer(place, repository);
   const filled = await filledStage({ place, repository, upstream });
   const server = await startHotpackServer(place, { base: upstream.base, storage: filled.filled, env: FRESH });
-  const ask = askServer(place, server);
   let tip = git('rev-parse', main);
   for (let n = 0; n < FETCHES; n++) {
     const tree = `${before[n % before.length]}^{tree}`;
@@ -53,16 +51,29 @@ async function useStage({ place, repository: original }: Stage): Promise<FilledS
     git('update-ref', main, next);
     if (n === DELETED_AT) git('update-ref', '-d', 'refs/heads/bench-0');
     if (n === FORCED_AT) git('update-ref', 'refs/heads/bench-1', git('commit-tree', tree, '-m', 'forced'));
-    const body = place.path('question');
-    writeFileSync(body, writeFetch(['thin-pack', `want ${next}`, `have ${tip}`]));
     // oxlint-disable-next-line no-await-in-loop -- one fetch after the other
-    await ask([{ method: 'POST', path: 'git-upload-pack', body, hasPack: true }]);
-    place.remove(body);
+    const shown = await ask(server, ASK_FOR_REFS);
+    if (!shown.includes(next)) throw new Error(`fetch ${n}: the new commit is not shown`);
+    // oxlint-disable-next-line no-await-in-loop
+    const pack = await ask(server, writeFetch(['thin-pack', `want ${next}`, `have ${tip}`]));
+    if (!pack.includes('PACK') || !pack.endsWith('0000')) throw new Error(`fetch ${n} got no whole pack`);
     tip = next;
   }
   await place.stop(server.child);
   await place.run('git', ['-C', repository, 'repack', '-adbq']);
   return filled;
+}
+
+/** A v2 command, as a client in this process: how long it takes is nobody's measure. */
+async function ask({ url }: RunningServer, body: string): Promise<string> {
+  const response = await fetch(`${url}/git-upload-pack`, {
+    method: 'POST',
+    headers: { 'git-protocol': 'version=2', 'content-type': 'application/x-git-upload-pack-request' },
+    body,
+  });
+  const answer = Buffer.from(await response.arrayBuffer()).toString('latin1');
+  if (!response.ok) throw new Error(`${response.status} from ${url}: ${answer}`);
+  return answer;
 }
 
 const AUTHOR = {
