@@ -1,6 +1,7 @@
 /**
  * The first fill: one pack with all that branches and tags reach, either asked for by ourselves or read along with a client
- * whose clone is just that. Readers see nothing of it until it is published whole.
+ * whose clone is at least that; what more he asked for comes to lie in a pack behind it. Readers see nothing of a pack until
+ * it is published whole.
  */
 import { HotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
@@ -11,6 +12,7 @@ import { failureOf } from '../upstream/failure.ts';
 import type { Publication } from './catalog/edits.ts';
 import type { PackRecord, Stray } from './catalog/manifest.ts';
 import { findStaged, forgetStaged, indexStaged, stagePack } from './edge/staged-pack.ts';
+import { splitPack } from './ingest/split-pack.ts';
 import { takeIn } from './ingest/take-in.ts';
 import { heldOf } from './refs/held-refs.ts';
 import { branchTips } from './refs/tips.ts';
@@ -64,15 +66,16 @@ async function fillAtOnce(
   const tips = branchTips(request.refs);
   if (tips.length === 0) return 'empty';
   const shown = new Set(tips);
-  const others = (request.stream?.wants ?? []).filter((oid) => !shown.has(oid));
+  const otherTips = (request.stream?.wants ?? []).filter((oid) => !shown.has(oid));
   const confirmedAtMs = services.now();
-  const strays: readonly Stray[] = others.map((oid) => ({ oid, confirmedAtMs }));
-
   const pack = await whileWorking(signal, async (own) => {
     const chunks = request.guard.watch(await packChunks(context, request, tips, own), request.onBytes);
     return takeIn(context, { chunks, existing: [], tips, class: 'branches' }, own);
   });
-  return pack === undefined ? 'empty' : publishFirst(context, { pack, refs: request.refs, strays, request }, signal);
+  if (pack === undefined) return 'empty';
+  const { branches, others } = await splitPack(context, { pack, branchTips: tips, otherTips }, signal);
+  const strays = otherTips.map((oid) => ({ oid, confirmedAtMs }));
+  return publishFirst(context, { pack: branches, others, refs: request.refs, strays, request }, signal);
 }
 
 async function fillByStages(context: MirrorContext, request: GuardedFill, signal: AbortSignal): Promise<FillOutcome> {
@@ -99,23 +102,28 @@ async function publishFirst(
   { copy }: MirrorContext,
   first: {
     readonly pack: PackRecord;
+    readonly others?: PackRecord | undefined;
     readonly refs: RefsSnapshot;
     readonly strays: readonly Stray[];
     readonly request: FillRequest;
   },
   signal: AbortSignal,
 ): Promise<'filled'> {
-  const { pack, refs, strays, request } = first;
+  const { pack, others, refs, strays, request } = first;
   const publication: Publication = {
     pack,
     builtOn: [],
     isFirst: true,
-    strays: (current) => [...current, ...strays],
+    strays: (current) => (others === undefined ? [...current, ...strays] : current),
     visibility: request.asker.visibility,
   };
   const outcome = await copy.publish(publication, signal);
-  // Somebody else has filled it meanwhile: theirs is as good.
+  // Somebody else has filled it meanwhile: theirs is as good. A pack of others is an orphan then.
   if (outcome === 'stale') return 'filled';
+  if (others !== undefined) {
+    const behind = { ...publication, pack: others, builtOn: [pack.name], isFirst: false };
+    await copy.publish({ ...behind, strays: (current) => [...current, ...strays] }, signal);
+  }
   const snapshot = await copy.snapshot(signal);
   if (snapshot === undefined) throw new HotpackError('storage_unavailable', 'the mirror is gone right after its fill');
   try {

@@ -1,15 +1,17 @@
 /**
- * Opens packs of a mirror: idx and rev files are read whole (28 + 4 bytes an object), packs by ranges. Together they make one
- * object store.
+ * Packs of a mirror at rest. They are opened with idx and rev files read whole (28 + 4 bytes an object), packs by ranges, and
+ * together make one object store.
  */
+import { throwIfAborted } from '../bytes/abort.ts';
 import { HotpackError } from '../bytes/error.ts';
 import type { ObjectStore } from '../pack/object-store.ts';
 import { openObjectStore } from '../pack/reading/open-object-store.ts';
 import type { OpenedPack, PackedObjects } from '../pack/reading/packed-objects.ts';
 import { PackTable } from '../pack/reading/pack-table.ts';
-import type { Storage, StorageReader } from '../storage/contract.ts';
+import type { Storage, StorageReader, StorageWriter } from '../storage/contract.ts';
 import { packKeys } from './keys.ts';
 import type { PackTables } from './pack-tables.ts';
+import type { WrittenPack } from './tasks.ts';
 
 /** An idx of 100 million objects; above it git itself would be at its end. */
 const MAX_INDEX_BYTES = 3_300_000_000;
@@ -26,9 +28,13 @@ export interface PackNames {
   readonly tables?: PackTables | undefined;
 }
 
+/** With its table, which whoever reads the same packs in another way shares. */
+export type OpenPack = Extract<OpenedPack, { readonly table: PackTable }>;
+
 export interface OpenPacks {
   readonly store: ObjectStore & PackedObjects;
-  close(): Promise<void>;
+  readonly sources: readonly OpenPack[];
+  readonly close: () => Promise<void>;
 }
 
 /** Rejects with `missing_object` where a file of a pack is not there. */
@@ -52,6 +58,7 @@ export async function openPacks(
     });
     return {
       store,
+      sources,
       async close() {
         store.close();
         await close();
@@ -68,12 +75,12 @@ export async function openPackSources(
   storage: Storage,
   packs: PackNames,
   signal?: AbortSignal,
-): Promise<{ readonly sources: readonly OpenedPack[]; readonly close: () => Promise<void> }> {
+): Promise<{ readonly sources: readonly OpenPack[]; readonly close: () => Promise<void> }> {
   const readers: StorageReader[] = [];
   const close = async (): Promise<void> => {
     await Promise.allSettled(readers.map((reader) => reader.close()));
   };
-  const openPack = async (name: string): Promise<OpenedPack> => {
+  const openPack = async (name: string): Promise<OpenPack> => {
     const keys = packKeys(packs.folder, name);
     const known = await packs.tables?.get(name, signal);
     const pack = await storage.open(keys.pack, signal);
@@ -86,11 +93,12 @@ export async function openPackSources(
     ]);
     if (idx.kind === 'absent') throw missingPack(name);
     const source = { name, pack, idx: idx.bytes, rev: rev.kind === 'absent' ? undefined : rev.bytes };
-    return packs.tables === undefined ? source : { pack, table: packs.tables.keep(new PackTable(source)) };
+    const table = new PackTable(source);
+    return { pack, table: packs.tables?.keep(table) ?? table };
   };
   // All of them have ended before any is closed: one that opens late would stay open.
   const opened = await Promise.allSettled(packs.names.map(openPack));
-  const sources: OpenedPack[] = [];
+  const sources: OpenPack[] = [];
   for (const one of opened) {
     if (one.status === 'fulfilled') {
       sources.push(one.value);
@@ -100,6 +108,64 @@ export async function openPackSources(
     throw one.reason;
   }
   return { sources, close };
+}
+
+/** A pack whose bytes were written, with what goes beside it. */
+export type FinishedPack = Omit<WrittenPack, 'kind' | 'packName'> & {
+  readonly rev: Uint8Array;
+  /** To be taken once. */
+  readonly idx: Uint8Array | Iterable<Uint8Array>;
+};
+
+/**
+ * A pack comes to rest under a name that no manifest knows yet: `write` is given its writer, then pack, rev and idx appear, in this
+ * order. Where `write` gives undefined, and whatever fails, nothing is left; what a killed process leaves is an orphan.
+ */
+export async function putPack<T extends FinishedPack | undefined>(
+  storage: Storage,
+  place: { readonly packFolder: string; readonly packName: string },
+  write: (writer: StorageWriter) => Promise<T>,
+  signal: AbortSignal,
+): Promise<WrittenPack | Extract<T, undefined>> {
+  const { packFolder, packName } = place;
+  const keys = packKeys(packFolder, packName);
+  const writer = await storage.openWriter(keys.pack, signal);
+  try {
+    const finished = await write(writer);
+    if (finished === undefined) {
+      await writer.abort();
+      return finished as Extract<T, undefined>;
+    }
+    await writer.commit();
+    const { rev, idx, checksum, objects, packBytes, tailOffset, tailObjects } = finished;
+    await storage.put(keys.rev, rev, signal);
+    if (idx instanceof Uint8Array) await storage.put(keys.idx, idx, signal);
+    else await writePieces(storage, keys.idx, idx, signal);
+    return { kind: 'written', packName, checksum, objects, packBytes, tailOffset, tailObjects };
+  } catch (error) {
+    await writer.abort();
+    await storage.delete([keys.idx, keys.rev, keys.pack]);
+    throw error;
+  }
+}
+
+async function writePieces(
+  storage: Storage,
+  key: string,
+  pieces: Iterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<void> {
+  const writer = await storage.openWriter(key, signal);
+  try {
+    for (const piece of pieces) {
+      throwIfAborted(signal);
+      await writer.write(piece);
+    }
+    await writer.commit();
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
 }
 
 /** The idx first, so that git never sees an idx without its pack; whatever else lies beside the pack goes with it. */

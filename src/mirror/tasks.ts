@@ -8,7 +8,9 @@ import type { Oid } from '../bytes/oid.ts';
 import type { Storage } from '../storage/contract.ts';
 import { ingestPack } from './ingest/ingest-pack.ts';
 import { bitmapAtRest } from './maintenance/bitmap-at-rest.ts';
+import { checkAtRest } from './maintenance/check-at-rest.ts';
 import { mergeAtRest } from './maintenance/merge-at-rest.ts';
+import { repackAtRest } from './maintenance/repack-at-rest.ts';
 
 export interface IngestParams {
   readonly kind: 'ingest';
@@ -68,12 +70,54 @@ export type BitmapResult =
   | { readonly kind: 'open' }
   | { readonly kind: 'nothing' };
 
-export type PackTask = IngestParams | MergeParams | BitmapParams;
-export type PackTaskResult<T extends PackTask> = T extends IngestParams
-  ? IngestResult
-  : T extends MergeParams
-    ? WrittenPack
-    : BitmapResult;
+/** All packs of a mirror are sorted anew by what branches need, what others need, and what nobody does. Takes no chunks. */
+export interface RepackParams {
+  readonly kind: 'repack';
+  readonly packFolder: string;
+  /** In manifest order. */
+  readonly sources: readonly { readonly name: string; readonly tailOffset: number }[];
+  /** How many of them, the first ones, are of class `branches`. */
+  readonly closedPacks: number;
+  /** What those of class `branches` are to reach, and what else is to stay. What is not there is passed over. */
+  readonly branchTips: readonly Oid[];
+  readonly otherTips: readonly Oid[];
+  /** Nothing is written where not more than this share of the packs' bytes, 0 to 1, lies in the wrong place. */
+  readonly leastShare: number;
+  /** Names of the packs to write. */
+  readonly names: { readonly branches: string; readonly others: string };
+  readonly memoryBytes: number;
+}
+
+export type RepackResult =
+  | { readonly kind: 'spared' }
+  | { readonly kind: 'repacked'; readonly branches: WrittenPack; readonly others: WrittenPack | undefined };
+
+/** Whether all that objects of some packs refer to is there. Takes no chunks. */
+export interface CheckParams {
+  readonly kind: 'check';
+  readonly packFolder: string;
+  /** In manifest order. */
+  readonly packs: readonly string[];
+  /** How many of them, the first ones, are of class `branches`. */
+  readonly closedPacks: number;
+  /** Those to be looked through. */
+  readonly checked: readonly string[];
+  readonly memoryBytes: number;
+}
+
+/** `open`: something is missing. */
+export type CheckResult = { readonly kind: 'closed' } | { readonly kind: 'open' };
+
+interface PackTasks {
+  readonly ingest: { readonly params: IngestParams; readonly result: IngestResult };
+  readonly merge: { readonly params: MergeParams; readonly result: WrittenPack };
+  readonly bitmap: { readonly params: BitmapParams; readonly result: BitmapResult };
+  readonly repack: { readonly params: RepackParams; readonly result: RepackResult };
+  readonly check: { readonly params: CheckParams; readonly result: CheckResult };
+}
+
+export type PackTask = PackTasks[keyof PackTasks]['params'];
+export type PackTaskResult<T extends PackTask> = PackTasks[T['kind']]['result'];
 
 export interface PackThreads {
   /**
@@ -99,7 +143,7 @@ function run(
   task: PackTask,
   chunks: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
-): Promise<IngestResult | BitmapResult> {
+): Promise<PackTaskResult<PackTask>> {
   switch (task.kind) {
     case 'ingest':
       return ingestPack(storage, task, chunks, signal);
@@ -107,5 +151,9 @@ function run(
       return mergeAtRest(storage, task, signal);
     case 'bitmap':
       return bitmapAtRest(storage, task, signal);
+    case 'repack':
+      return repackAtRest(storage, task, signal);
+    case 'check':
+      return checkAtRest(storage, task, signal);
   }
 }

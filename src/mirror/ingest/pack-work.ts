@@ -16,6 +16,9 @@ export function runPackWork<T extends PackTask>(
     : services.threads.run(task, chunks, signal);
 }
 
+/** Of work that takes none. */
+export async function* noChunks(): AsyncGenerator<Uint8Array, void, undefined> {}
+
 /** Unique for ever. */
 export function newPackName(): string {
   return `pack-${bytesToHex(crypto.getRandomValues(new Uint8Array(20)))}`;

@@ -8,7 +8,7 @@
 import { raceSignal, throwIfAborted } from '../../bytes/abort.ts';
 import { HotpackError, isHotpackError } from '../../bytes/error.ts';
 import type { PackRecord } from '../catalog/manifest.ts';
-import { newPackName, recordOf, runPackWork } from '../ingest/pack-work.ts';
+import { newPackName, noChunks, recordOf, runPackWork } from '../ingest/pack-work.ts';
 import type { MirrorContext } from '../services.ts';
 import type { MergeParams } from '../tasks.ts';
 import { planMerge, planRoom } from './plan-merge.ts';
@@ -83,12 +83,10 @@ export class Consolidation {
       sources: sources.map(({ name, tailOffset }) => ({ name, tailOffset })),
       keepsTail,
     };
-    const written = await runPackWork(services, task, nothing(), signal);
+    const written = await runPackWork(services, task, noChunks(), signal);
     const pushes = sources.reduce((sum, pack) => sum + pack.pushes, 0);
     const merged = recordOf(written, { class: sources[0]?.class ?? 'branches', pushes });
     services.logger.debug('packs_merged', { repo: repository.name, packs: sources.length, bytes: merged.packBytes });
     return merged;
   }
 }
-
-async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}

@@ -10,7 +10,7 @@ import { bitmappedPack } from '../../pack/bitmap/load-bitmaps.ts';
 import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 import { ofBranches } from '../catalog/manifest.ts';
 import { packKeys } from '../keys.ts';
-import { runPackWork } from '../ingest/pack-work.ts';
+import { noChunks, runPackWork } from '../ingest/pack-work.ts';
 import type { MirrorContext } from '../services.ts';
 import type { BitmapParams } from '../tasks.ts';
 
@@ -66,5 +66,3 @@ function tipsOf({ head, refs }: RefsSnapshot): Oid[] {
   for (const oid of named('refs/')) tips.add(oid);
   return [...tips];
 }
-
-async function* noChunks(): AsyncGenerator<Uint8Array, void, undefined> {}

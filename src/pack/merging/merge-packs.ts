@@ -1,6 +1,7 @@
 /**
  * Makes one pack out of several by copying their stored entries: nothing is inflated or deflated, and every delta keeps its
- * base.
+ * base. Where only some of the objects go along (`MergeChoice`), a delta whose base stays behind is put together and deflated
+ * whole; no other entry is.
  *
  * 1. Names of all sources are merged; of copies the first source's goes along (`merge-tables.ts`).
  * 2. Entries are written source by source in the order of their offsets, then what only tails hold. A delta names its base by
@@ -28,23 +29,37 @@ import { OBJ_OFS_DELTA, OBJ_REF_DELTA } from '../codec/object-type.ts';
 import { PACK_TRAILER_BYTES, writePackHeader } from '../codec/pack-header.ts';
 import { writeRev } from '../codec/rev.ts';
 import { Pacer } from '../indexing/pacer.ts';
+import type { ObjectStore } from '../object-store.ts';
 import { PackCatalog } from '../reading/pack-catalog.ts';
 import type { PackTable } from '../reading/pack-table.ts';
-import type { OpenedPack } from '../reading/packed-objects.ts';
+import type { OpenedPack, PackedObjects } from '../reading/packed-objects.ts';
+import type { Bitset } from '../walk/bitset.ts';
 import { PackOutput } from '../writing/pack-output.ts';
 import type { PackWindow } from '../writing/pack-windows.ts';
 import { planWindows, WINDOW_BYTES } from '../writing/pack-windows.ts';
-import type { MergeTables } from './merge-tables.ts';
-import { BODY, createMergeTables, ELSEWHERE, PROMOTED, TAIL } from './merge-tables.ts';
+import { deflateObject } from '../writing/whole-object.ts';
+import type { AllObjects, MergeTables, PlaceOf } from './merge-tables.ts';
+import { BODY, createMergeTables, ELSEWHERE, placesOfAll, PROMOTED, TAIL } from './merge-tables.ts';
 
-/** A pack that is self-contained, and where the bases that completed it begin. */
-export type MergeSource = OpenedPack & { readonly tailOffset: number };
+const AS_STORED = 'as-stored';
+const WHOLE = 'whole';
+
+/** Some objects of the sources go along, named by the numbers of their first copies. */
+export interface ChosenObjects {
+  readonly kind: 'chosen';
+  readonly body: Bitset;
+  /** Bases of some in `body` that packs hold which will stand before the merged one. */
+  readonly tail: Bitset;
+  /** The same sources: reads what must be put together. */
+  readonly store: ObjectStore & PackedObjects;
+  /** As of `PackOptions`. */
+  readonly openScratch: () => Promise<StorageWriter>;
+}
 
 export interface MergeInput {
-  /** In manifest order. */
-  readonly sources: readonly MergeSource[];
-  /** False where no pack stands before the sources: then nothing in them is elsewhere too. */
-  readonly keepsTail: boolean;
+  /** In manifest order; each is self-contained. */
+  readonly sources: readonly OpenedPack[];
+  readonly objects: AllObjects | ChosenObjects;
   /** Gets the pack; neither committed nor aborted here. */
   readonly writer: StorageWriter;
   readonly signal: AbortSignal;
@@ -66,8 +81,11 @@ export interface MergedPack {
 /** Rejects with `malformed_pack` where a source is damaged, with `aborted`, or what writer and sources reject with. */
 export async function mergePacks(input: MergeInput): Promise<MergedPack> {
   const catalog = new PackCatalog(input.sources);
-  const tailOffsets = input.sources.map((source) => source.tailOffset);
-  const tables = createMergeTables(catalog, tailOffsets, input.keepsTail);
+  const { objects } = input;
+  const tables = createMergeTables(
+    catalog,
+    objects.kind === 'all' ? placesOfAll(catalog, objects) : placesOfChosen(objects),
+  );
   const merge = new PackMerge(input, catalog, tables);
   for (const place of [BODY, PROMOTED]) await merge.writePlace(place);
   const tailOffset = merge.position;
@@ -171,7 +189,7 @@ class PackMerge {
 
   /** The first mebibyte of `[from, to)`. */
   #read(pack: number, from: number, to: number): Promise<Uint8Array> {
-    const source = this.#input.sources[pack] as MergeSource;
+    const source = this.#input.sources[pack] as OpenedPack;
     return source.pack.read(from, Math.min(to - from, WINDOW_BYTES), this.#input.signal);
   }
 
@@ -194,8 +212,10 @@ class PackMerge {
       this.#tables.sequence[this.#written++] = object;
       let stored = crc32(bytes.subarray(start, end));
       let made = stored;
-      if (header === undefined) {
+      if (header === AS_STORED) {
         output.append(bytes, start, end);
+      } else if (header === WHOLE) {
+        made = await this.#writeWhole(object);
       } else {
         output.append(header);
         output.append(bytes, start + headerBytes, end);
@@ -205,10 +225,11 @@ class PackMerge {
       for (let at = window.from + end; at < window.from + entryEnd;) {
         await this.#flush();
         const piece = await this.#read(pack, at, window.from + entryEnd);
-        stored = crc32(piece, stored);
-        made = header === undefined ? stored : crc32(piece, made);
-        output.append(piece);
         at += piece.length;
+        stored = crc32(piece, stored);
+        if (header === WHOLE) continue;
+        made = header === AS_STORED ? stored : crc32(piece, made);
+        output.append(piece);
       }
       if (stored !== tableOf(this.#catalog, object).idx.crcAt(rankOf(this.#catalog, object)))
         throw this.#malformed(object, 'its bytes have changed');
@@ -217,30 +238,44 @@ class PackMerge {
     await this.#flush();
   }
 
-  /** Another header for the entry whose own was just parsed, or undefined where it goes out as it is stored. */
-  #newHeader(pack: number, object: number, bytes: Uint8Array): Uint8Array | undefined {
+  /** Another header for the entry whose own was just parsed, or how it goes out instead. */
+  #newHeader(pack: number, object: number, bytes: Uint8Array): Uint8Array | typeof AS_STORED | typeof WHOLE {
     const header = this.#header;
     const isNamed = header.type === OBJ_REF_DELTA;
-    if (!isNamed && header.type !== OBJ_OFS_DELTA) return undefined;
+    if (!isNamed && header.type !== OBJ_OFS_DELTA) return AS_STORED;
     const catalog = this.#catalog;
     const base = isNamed
       ? catalog.find(bytes, header.baseOidAt, pack)
       : catalog.objectAtOffset(pack, catalog.offsetOf(object) - header.baseDistance);
-    if (base < 0 || this.#tables.places[base] === ELSEWHERE) {
-      throw this.#malformed(object, 'the base of its delta is not there');
-    }
+    const isLeftOut = base < 0 || this.#tables.places[base] === ELSEWHERE;
+    if (base >= 0 && isLeftOut && this.#input.objects.kind === 'chosen') return WHOLE;
+    if (isLeftOut) throw this.#malformed(object, 'the base of its delta is not there');
     const baseAt = this.#tables.offsets[base] as number;
     const fresh = new Uint8Array(MAX_ENTRY_HEADER_BYTES);
     if (baseAt > 0) {
       const distance = this.#output.position - baseAt;
-      if (distance === header.baseDistance) return undefined;
+      if (distance === header.baseDistance) return AS_STORED;
       const at = writeEntryHeader(fresh, 0, OBJ_OFS_DELTA, header.size);
       return fresh.subarray(0, writeOffsetVarint(distance, fresh, at));
     }
-    if (isNamed) return undefined;
+    if (isNamed) return AS_STORED;
     const at = writeEntryHeader(fresh, 0, OBJ_REF_DELTA, header.size);
     tableOf(catalog, base).idx.copyOid(rankOf(catalog, base), fresh, at);
     return fresh.subarray(0, at + OID_BYTES);
+  }
+
+  /** Returns the CRC-32 of the new entry. */
+  async #writeWhole(object: number): Promise<number> {
+    const { objects, signal } = this.#input;
+    if (objects.kind === 'all') throw this.#malformed(object, 'the base of its delta is not there');
+    const { store, openScratch } = objects;
+    let made = 0;
+    for await (const piece of deflateObject(store, object, { signal, openScratch })) {
+      made = crc32(piece, made);
+      this.#output.append(piece);
+      await this.#flush();
+    }
+    return made;
   }
 
   async #flush(): Promise<void> {
@@ -254,6 +289,10 @@ class PackMerge {
       detail: { pack, offset },
     });
   }
+}
+
+function placesOfChosen({ body, tail }: ChosenObjects): PlaceOf {
+  return ([first = 0]) => (body.has(first) ? BODY : tail.has(first) ? TAIL : ELSEWHERE);
 }
 
 function tableOf(catalog: PackCatalog, object: number): PackTable {

@@ -11,8 +11,8 @@ import { compareOidBytes, OID_BYTES, oidFromBytes } from '../../bytes/oid.ts';
 import type { PackCatalog } from '../reading/pack-catalog.ts';
 
 /**
- * Where an object goes: nowhere (an earlier source has it), among the entries of its source, behind all those (it lies in its
- * source's tail, but in the body of a later one), or into the tail of the merged pack.
+ * Where an object goes: nowhere (an earlier source has it, or it is left out), among the entries of its source, behind all those
+ * (it lies in its source's tail, but in the body of a later one), or into the tail of the merged pack.
  */
 export const ELSEWHERE = 0;
 export const BODY = 1;
@@ -36,12 +36,28 @@ export interface MergeTables {
   readonly sequence: Uint32Array;
 }
 
-/** `tailOffsets`: where the tail of each source begins; with `keepsTail` false the merged pack has none. */
-export function createMergeTables(
-  catalog: PackCatalog,
-  tailOffsets: readonly number[],
-  keepsTail: boolean,
-): MergeTables {
+/** Where an object goes, by the numbers of all its copies, the first source's first. */
+export type PlaceOf = (copies: readonly number[]) => number;
+
+/** All objects of the sources go along. */
+export interface AllObjects {
+  readonly kind: 'all';
+  /** Of each source: where the bases that completed it begin. */
+  readonly tailOffsets: readonly number[];
+  /** False where no pack stands before the sources: then nothing in them is elsewhere too, and the merged pack has no tail. */
+  readonly keepsTail: boolean;
+}
+
+export function placesOfAll(catalog: PackCatalog, { tailOffsets, keepsTail }: AllObjects): PlaceOf {
+  const isInTail = (object: number): boolean =>
+    catalog.offsetOf(object) >= (tailOffsets[catalog.packOf(object)] as number);
+  return (copies) => {
+    if (!isInTail(copies[0] as number)) return BODY;
+    return keepsTail && copies.every(isInTail) ? TAIL : PROMOTED;
+  };
+}
+
+export function createMergeTables(catalog: PackCatalog, placeOf: PlaceOf): MergeTables {
   const total = catalog.objectCount;
   const places = new Uint8Array(total);
   const order = new Uint32Array(total);
@@ -49,10 +65,10 @@ export function createMergeTables(
   let tailObjects = 0;
   for (const copies of copiesInNameOrder(catalog)) {
     const first = copies[0] as number;
-    const isInTail = (object: number): boolean =>
-      catalog.offsetOf(object) >= (tailOffsets[catalog.packOf(object)] as number);
-    places[first] = !isInTail(first) ? BODY : keepsTail && copies.every(isInTail) ? TAIL : PROMOTED;
-    if (places[first] === TAIL) tailObjects++;
+    const place = placeOf(copies);
+    places[first] = place;
+    if (place === ELSEWHERE) continue;
+    if (place === TAIL) tailObjects++;
     order[objects++] = first;
   }
   return {

@@ -2,9 +2,11 @@
 import { parentPort, threadId, type MessagePort } from 'node:worker_threads';
 import { serveTasks } from '../../../adapters/thread-tasks.ts';
 import { HotpackError } from '../../../src/bytes/error.ts';
+import type { IngestParams } from '../../../src/mirror/tasks.ts';
 
 serveTasks(parentPort as MessagePort, async (task, chunks, signal) => {
-  switch (task.packName) {
+  const { packName } = task as IngestParams;
+  switch (packName) {
     case 'count': {
       let bytes = 0;
       let sum = 0;
@@ -33,6 +35,6 @@ serveTasks(parentPort as MessagePort, async (task, chunks, signal) => {
     case 'deaf':
       return new Promise(() => undefined);
     default:
-      throw new Error(`no such task: ${task.packName}`);
+      throw new Error(`no such task: ${packName}`);
   }
 });

@@ -78,6 +78,11 @@ describe('fill', () => {
     expect(rejected).not.toHaveBeenCalled();
     await withSnapshot(world.mirror, async (snapshot) => {
       expect(snapshot.manifest.strays).toEqual([{ oid: other, confirmedAtMs: world.nowMs }]);
+      // What it wanted beyond refs lies in a pack of its own, and the pack that it came in is gone.
+      const inBranches = Number(gitSync(['rev-list', '--objects', '--count', '--all'], { cwd: folder }));
+      const packs = snapshot.manifest.packs.map((one) => `${one.class} ${one.objects}`);
+      expect(packs).toEqual([`branches ${inBranches}`, 'others 1']);
+      expect((await keysOf(world.storage)).filter((key) => key.endsWith('.pack'))).toHaveLength(2);
       expect(await world.mirror.unconfirmedWants(snapshot, [other], never)).toEqual([]);
     });
   });
