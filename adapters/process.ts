@@ -16,8 +16,8 @@ export function exitOnSignal(stop: (signal: NodeJS.Signals) => Promise<void>): v
       (error: unknown) => fail(error),
     );
   };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
+  // Deno 2.5 tells the listener nothing.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => onSignal(signal));
 }
 
 /** One JSON line on standard error, then the end. */

@@ -276,10 +276,10 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       logger.info('stopped');
     },
     async close() {
-      // Not in `stop`: clients may still be reading what came in.
-      await sharedAnswers.close();
       const deadline = createDeadline({ timeoutMs: LAST_FLUSH_MS, operation: 'the last flush' });
-      await popularity.stop(deadline.signal);
+      const { signal } = deadline;
+      // Answers not in `stop`: clients may still be reading what came in. A store that hangs must not cost the counts.
+      await Promise.all([raceSignal(sharedAnswers.close(), signal).catch(() => undefined), popularity.stop(signal)]);
       deadline.dispose();
     },
   };

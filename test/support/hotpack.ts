@@ -141,6 +141,11 @@ export class Hotpack {
     return code;
   }
 
+  /** SIGINT; resolves with the exit code, -1 where it had to be killed. */
+  interrupt(): Promise<number> {
+    return this.end('SIGINT');
+  }
+
   async kill9(): Promise<void> {
     await this.end('SIGKILL');
   }

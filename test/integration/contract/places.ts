@@ -30,6 +30,8 @@ export interface Runtime {
    * when its claim has run out, after a minute.
    */
   readonly isEdge: boolean;
+  /** The platform that the runtime is for kills so long after SIGINT. */
+  readonly killsAfterMs?: number;
   /** The whole table of operations is played on it elsewhere. */
   readonly hasOwnTable?: true;
   readonly open: () => Promise<Place>;
@@ -109,7 +111,12 @@ export const RUNTIMES: readonly Runtime[] = [
     open: () => Promise.resolve(placeOf({ command: nodeCommand, env: {} })),
   },
   { name: 'Node over S3', isEdge: false, open: () => nodeOver(openBucket()) },
-  { name: 'Deno over S3 and its own key-value store', isEdge: false, open: () => denoOver(openBucket()) },
+  {
+    name: 'Deno over S3 and its own key-value store',
+    isEdge: false,
+    killsAfterMs: 5_000,
+    open: () => denoOver(openBucket()),
+  },
   {
     name: 'workerd over R2, Workers KV and a queue',
     isEdge: true,
