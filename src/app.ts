@@ -19,6 +19,7 @@ import { StoredMirrors } from './mirror/stored-mirrors.ts';
 import type { App, Platform } from './platform.ts';
 import { createInstanceName, createPopularity } from './popularity/popularity.ts';
 import { createProxy } from './proxy/forward.ts';
+import { ExpectedAnswers } from './serve/expected-answers.ts';
 import { createServe } from './serve/serve.ts';
 import { createLogger } from './telemetry/logger.ts';
 import { createMetrics } from './telemetry/metrics.ts';
@@ -111,6 +112,9 @@ export function createApp(platform: Platform, config: Config, options: AppOption
         eviction.changed();
       },
       onEmptied: forgetAnswers,
+      onMoved: (repository) => {
+        if (warm.isWarmed(repository.name)) expected?.moved(repository);
+      },
     },
     { maxOpen: OPEN_MIRRORS },
   );
@@ -129,10 +133,22 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     maxBytes: config.packCacheBytes,
     memoryBytes: Math.floor(config.memoryBytes * ANSWERS_SHARE),
     lingerMs: LINGER_MS,
+    now,
     onEvicted: (count) => metrics.evictions.add({ what: 'answers' }, count),
     onFailed: (error) => logger.warn('answer_failed', { error }),
   });
   const answers = edge?.answers ?? sharedAnswers;
+  const expected =
+    platform.sharesWork && config.packCacheBytes > 0
+      ? new ExpectedAnswers({
+          mirrorOf: (repository) => mirrors.of(repository),
+          answers: sharedAnswers,
+          popularity,
+          jobs,
+          now,
+          logger,
+        })
+      : undefined;
   /** They were given to those who could read what was here before. */
   function forgetAnswers({ name, key }: Repository): void {
     answers.forget(key).catch((error: unknown) => logger.warn('storage_failed', { repo: name, error }));
@@ -173,6 +189,9 @@ export function createApp(platform: Platform, config: Config, options: AppOption
         mirrorOf: (repository) => mirrors.of(repository),
         isOwn: platform.sharesStorage ? (repository) => lasting.known(repository.name) !== undefined : undefined,
         listMirrors: (signal) => listMirrors(storage, config.upstreams, signal),
+        ...(expected === undefined
+          ? {}
+          : { makeAnswers: (repository, asked, signal) => expected.make(repository, asked, signal) }),
         fetchTimeoutMs: config.fetchTimeoutMs,
         cloneTimeoutMs: config.cloneTimeoutMs,
         now,
@@ -266,7 +285,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       isDraining = true;
       logger.info('stopping');
       // Nobody waits for what it does: it ends at once.
-      const cooled = Promise.all([warm.stop(), periodic.stop(), eviction.stop()]);
+      const cooled = Promise.all([warm.stop(), expected?.stop(), periodic.stop(), eviction.stop()]);
       const drained = jobs.drain({ timeoutMs: config.shutdownTimeoutMs, signal });
       const onAbort = (): void => ending?.abort(signal.reason);
       if (signal.aborted) onAbort();

@@ -28,6 +28,8 @@ export interface AnswersOptions {
   readonly memoryBytes: number;
   /** How long a finished answer that is not stored waits for another follower. */
   readonly lingerMs: number;
+  /** Default: `Date.now`. */
+  readonly now?: () => number;
   readonly onEvicted: (count: number) => void;
   /** The store failed; whoever asked is answered all the same. */
   readonly onFailed: (error: unknown) => void;
@@ -38,6 +40,7 @@ interface Entry {
   readonly question: AnswerQuestion;
   readonly isStorable: boolean;
   readonly wasAskedBefore: boolean;
+  readonly isExpected: boolean;
   readonly abort: AbortController;
   opening: Promise<SharedAnswer | Found | Refused | Failure>;
   shared: SharedAnswer | undefined;
@@ -72,8 +75,8 @@ export class Answers implements AnswerCache, AnswerCaches {
 
   constructor(options: AnswersOptions) {
     this.#options = options;
-    const { storage, maxBytes, onEvicted, onFailed } = options;
-    this.#stored = new StoredAnswers({ storage, maxBytes, onEvicted, onFailed });
+    const { storage, maxBytes, now, onEvicted, onFailed } = options;
+    this.#stored = new StoredAnswers({ storage, maxBytes, now, onEvicted, onFailed });
   }
 
   of(): AnswerCache {
@@ -88,6 +91,11 @@ export class Answers implements AnswerCache, AnswerCaches {
   /** Of what is stored. */
   get bytes(): number {
     return this.#stored.bytes;
+  }
+
+  /** How large one may be that nobody has asked for yet. */
+  get maxExpectedBytes(): number {
+    return this.#stored.maxExpectedBytes;
   }
 
   /** Finds out what earlier processes have stored; until then it is found one by one. Rejects where the store fails. */
@@ -156,14 +164,15 @@ export class Answers implements AnswerCache, AnswerCaches {
 
   async #begin(key: string, asking: Asking, signal: AbortSignal | undefined): Promise<Joined> {
     if (this.#isClosed) throw new HotpackError('shutting_down', 'hotpack is shutting down');
-    const { question, alsoDependsOn } = asking;
+    const { question, alsoDependsOn, isExpected = false } = asking;
     const place = answerPlace(question);
     const abort = new AbortController();
     const entry: Entry = {
       key,
       question,
       isStorable: alsoDependsOn === undefined && this.#options.maxBytes > 0,
-      wasAskedBefore: this.#asked.get(place) === true,
+      wasAskedBefore: isExpected || this.#asked.get(place) === true,
+      isExpected,
       abort,
       opening: Promise.resolve({ kind: 'found', place: '' }),
       shared: undefined,
@@ -175,7 +184,7 @@ export class Answers implements AnswerCache, AnswerCaches {
       made: undefined,
       linger: undefined,
     };
-    this.#asked.set(place, true);
+    if (!isExpected) this.#asked.set(place, true);
     entry.opening = this.#open(entry, asking.make);
     this.#entries.add(entry);
     // Where two begin under one key at once the later one is found by those who come; both are served.
@@ -303,7 +312,9 @@ export class Answers implements AnswerCache, AnswerCaches {
       const isWorthIt = isWorthKeeping(made.costUs(packBytes), packBytes, entry.wasAskedBefore || shared.wasJoined);
       if (spool === undefined || entry.isForgotten || !isWorthIt || !this.#stored.takes(shared.bytes)) return;
       const place = answerPlace(entry.question, made.variant);
-      await this.#stored.keep(place, spool, headerOfMade(entry.question, made, packBytes));
+      const isExpected = entry.isExpected && !shared.wasJoined;
+      const header = headerOfMade(entry.question, made, packBytes);
+      if (!(await this.#stored.keep(place, spool, header, isExpected))) return;
       // From now on it is found in the store.
       if (this.#byKey.get(entry.key) === entry) this.#byKey.delete(entry.key);
       if (entry.isForgotten || shared.isRejected) await this.#stored.remove(place);

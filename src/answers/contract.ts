@@ -21,6 +21,8 @@ export interface Asking {
   readonly make: Make;
   /** What else the answer depends on that cannot be known before: then it is shared only while it is made. */
   readonly alsoDependsOn?: string;
+  /** True: nobody asks yet, but others will. It is stored at once, and makes no room for itself at the cost of what is asked for. */
+  readonly isExpected?: boolean;
 }
 
 export type Joined =

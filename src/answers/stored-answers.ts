@@ -17,6 +17,7 @@ export interface StoredAnswersOptions {
   readonly storage: Storage;
   /** 0: nothing is stored. */
   readonly maxBytes: number;
+  readonly now?: (() => number) | undefined;
   readonly onEvicted: (count: number) => void;
   /** The store failed, or an object was not what it says it is: answers are made as if it were not there. */
   readonly onFailed: (error: unknown) => void;
@@ -52,19 +53,23 @@ export class StoredAnswers {
 
   constructor(options: StoredAnswersOptions) {
     this.#options = options;
-    this.#index = new AnswerIndex(options.maxBytes);
+    this.#index = new AnswerIndex(options.maxBytes, options.now);
   }
 
   get bytes(): number {
     return this.#index.bytes;
   }
 
+  get maxExpectedBytes(): number {
+    return this.#index.maxExpectedBytes;
+  }
+
   /** Finds out what is there, or what of it begins with `prefix`. Rejects where the store cannot be listed. */
   async load(prefix: string = FOLDER, signal?: AbortSignal): Promise<void> {
     const found: { readonly key: string; readonly bytes: number; readonly modifiedAtMs: number }[] = [];
     for await (const page of this.#pages(prefix, signal)) found.push(...page);
-    for (const { key, bytes } of found.toSorted((a, b) => a.modifiedAtMs - b.modifiedAtMs)) {
-      if (this.#index.get(key) === undefined) this.#index.add({ key, bytes });
+    for (const one of found.toSorted((a, b) => a.modifiedAtMs - b.modifiedAtMs)) {
+      if (this.#index.get(one.key) === undefined) this.#index.add(one);
     }
     await this.makeRoom(0);
   }
@@ -112,18 +117,28 @@ export class StoredAnswers {
     return bytes <= this.#options.maxBytes / 2;
   }
 
-  /** Makes an answer of what was spooled for `place`, and room for it. Rejects where the store fails. */
-  async keep(place: string, spool: AnswerSpool, header: HeaderFields): Promise<void> {
-    await this.makeRoom(header.packBytes);
+  /**
+   * Makes an answer of what was spooled for `place`, and room for it; where nobody has asked for it yet, only if what must go is of
+   * less use. False where it is not kept. Rejects where the store fails.
+   */
+  async keep(place: string, spool: AnswerSpool, header: HeaderFields, isExpected: boolean): Promise<boolean> {
+    const { packBytes: bytes, costUs } = header;
+    const gone = isExpected ? this.#index.makeRoomFor({ bytes, costUs }) : this.#index.makeRoom(bytes);
+    if (gone === undefined) return false;
+    await this.#evict(gone);
     await spool.keep(header);
     const before = this.#index.get(place);
     if (before !== undefined) this.#shut(before);
     await this.#discover(place);
+    return true;
   }
 
   /** Removes what must go so that `bytes` more can come. Rejects where the store fails. */
   async makeRoom(bytes: number): Promise<void> {
-    const gone = this.#index.makeRoom(bytes);
+    await this.#evict(this.#index.makeRoom(bytes));
+  }
+
+  async #evict(gone: readonly IndexEntry[]): Promise<void> {
     if (gone.length === 0) return;
     for (const entry of gone) this.#shut(entry);
     this.#options.onEvicted(gone.length);

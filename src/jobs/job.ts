@@ -11,7 +11,7 @@ export interface Job<T> {
   /** Jobs of one repository never run at the same time, but for those that have another lane. */
   readonly repo: string;
   /** Absent: that of all work that fetches. */
-  readonly lane?: 'maintenance';
+  readonly lane?: 'maintenance' | 'answers';
   /** A waiting or running job with the same key is joined instead. Same key MUST mean same result type. */
   readonly key: string;
   readonly priority: JobPriority;

@@ -3,7 +3,7 @@
  * the work that brings the one up to the other. Nothing here decides who may read, and no credential is kept: work that a
  * request causes asks upstream as that request's client, and lets go of him when it ends.
  */
-import { abortError, raceSignal, sleep } from '../bytes/abort.ts';
+import { sleep } from '../bytes/abort.ts';
 import { isHotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
 import type { Job, JobPriority } from '../jobs/job.ts';
@@ -25,7 +25,7 @@ import { BRANCH_PREFIXES, RefsLedger } from './refs/refs-ledger.ts';
 import { branchTips, combineRefs, sameRefs } from './refs/tips.ts';
 import { RepositoryMemory } from './repository-memory.ts';
 import type { Asker, MirrorContext, MirrorServices, Submitted, Waiting, Watching } from './services.ts';
-import { submitJob } from './services.ts';
+import { submitJob, valueOf } from './services.ts';
 import { giveUpMirror, SizeLimit } from './size-limit.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
 import type { UpdateOutcome } from './update.ts';
@@ -125,6 +125,11 @@ export class Mirror {
     const snapshot = await this.#openSnapshot(signal);
     if (snapshot !== undefined) this.#noteUse();
     return snapshot;
+  }
+
+  /** The same for work that nobody asked for: it is no use of the mirror. */
+  peek(signal?: AbortSignal): Promise<MirrorSnapshot | undefined> {
+    return this.#openSnapshot(signal);
   }
 
   async #openSnapshot(signal?: AbortSignal): Promise<MirrorSnapshot | undefined> {
@@ -352,6 +357,7 @@ export class Mirror {
         const { value } = outcome;
         const event = value === 'elsewhere' ? 'fill_elsewhere' : 'fill_ended';
         logger.info(event, { repo, outcome: value, ms: now() - startedAtMs });
+        if (value === 'filled') this.#services.onMoved?.(this.repository);
         if (value === 'elsewhere') void this.#fillLater(request);
         else if (value !== 'too_large') this.#background(this.#bitmaps.see());
       } else if (outcome.kind === 'failed') {
@@ -441,6 +447,8 @@ export class Mirror {
     const submitted = submitJob(jobs, job, watching);
     void submitted.done.then((outcome) => {
       if (outcome.kind === 'failed' && !isBackground) logger.warn('ingest_failed', { repo, error: outcome.error });
+      const isMoved = outcome.kind === 'done' && (outcome.value === 'fetched' || outcome.value === 'current');
+      if (isMoved) this.#services.onMoved?.(this.repository);
     });
     return submitted;
   }
@@ -467,20 +475,6 @@ export class Mirror {
 
   #storageFailed(error: unknown): void {
     this.#services.logger.warn('storage_failed', { repo: this.repository.name, error });
-  }
-}
-
-/** What a job gives. Rejects with what it failed with, or why the signal fired. */
-async function valueOf<T>(job: Submitted<T>, { signal, onQueued }: Waiting): Promise<T> {
-  onQueued?.(job.started);
-  const outcome = await raceSignal(job.done, signal);
-  switch (outcome.kind) {
-    case 'done':
-      return outcome.value;
-    case 'failed':
-      throw outcome.error;
-    case 'aborted':
-      throw signal.aborted ? abortError(signal) : outcome.reason;
   }
 }
 

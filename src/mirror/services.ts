@@ -1,4 +1,5 @@
 /** What every mirror works with. */
+import { abortError, raceSignal } from '../bytes/abort.ts';
 import type { Oid } from '../bytes/oid.ts';
 import type { Claims } from '../jobs/claims.ts';
 import type { Job, JobHandle } from '../jobs/job.ts';
@@ -37,6 +38,8 @@ export interface MirrorServices {
   readonly onStored?: () => void;
   /** Told where a mirror starts empty, since the repository is another one now or others may read it. */
   readonly onEmptied?: (repository: Repository) => void;
+  /** Told where what upstream shows has come, on whatever way. */
+  readonly onMoved?: (repository: Repository) => void;
   /**
    * Where an event may end at any moment: packs of first fills are taken in by stages (edge/staged-pack.ts). A fill that has
    * staged more than `endsAfterBytes` ends there, so that another event indexes with requests of its own.
@@ -96,5 +99,19 @@ export function submitJob<T>(jobs: Jobs, job: Job<T>, watching: Watching = {}): 
     return { started: handle.started, done };
   } catch (reason) {
     return { started: Promise.resolve(), done: Promise.resolve({ kind: 'aborted', reason }) };
+  }
+}
+
+/** What a job gives. Rejects with what it failed with, or why the signal fired. */
+export async function valueOf<T>(job: Submitted<T>, { signal, onQueued }: Waiting): Promise<T> {
+  onQueued?.(job.started);
+  const outcome = await raceSignal(job.done, signal);
+  switch (outcome.kind) {
+    case 'done':
+      return outcome.value;
+    case 'failed':
+      throw outcome.error;
+    case 'aborted':
+      throw signal.aborted ? abortError(signal) : outcome.reason;
   }
 }

@@ -52,6 +52,8 @@ export interface Popularity extends PopularityCounters {
   top(question: TopQuestion, signal?: AbortSignal): Promise<Top>;
   /** By repository, over the same days as `top`. Never writes. */
   traffic(days: number, signal?: AbortSignal): Promise<ReadonlyMap<string, Traffic>>;
+  /** What this instance was asked for of a repository today and yesterday, in the form of `Traffic.shapes`. Reads no store. */
+  shapesOf(repo: string): Traffic['shapes'];
   /** Writes what was counted. Never rejects: what could not be written waits. */
   flush(signal?: AbortSignal): Promise<void>;
   /**

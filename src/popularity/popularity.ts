@@ -165,6 +165,13 @@ export function createPopularity(deps: PopularityDeps, options: PopularityOption
       const { sums } = await sumOver('traffic', days, signal);
       return new Map([...sums].map(([repo, fields]) => [repo, trafficOf(fields)]));
     },
+    shapesOf(repo) {
+      const sums = new Map<string, number>();
+      for (const day of [addDays(dayOf(now()), -1), dayOf(now())]) {
+        for (const [field, n] of own.countsOf('traffic', day, repo)) sums.set(field, (sums.get(field) ?? 0) + n);
+      }
+      return trafficOf(sums).shapes;
+    },
     flush,
     tidy: (signal) =>
       tidyCounts(

@@ -7,12 +7,46 @@
  * Dates, names and ids are left out, so that a repository's shapes are few.
  */
 import type { Oid } from '../bytes/oid.ts';
-import type { FetchFilter, FetchRequest, UnsupportedFilter } from '../protocol/fetch-request.ts';
+import type { FetchDeepen, FetchFilter, FetchRequest, UnsupportedFilter } from '../protocol/fetch-request.ts';
+import { parseFilter } from '../protocol/fetch/filter.ts';
 
 export interface ShapeFacts {
   /** What HEAD points to upstream, as last known. */
   readonly headOid: Oid | undefined;
   readonly isAdvertised: (oid: Oid) => boolean;
+}
+
+/** What a shape tells of the pack that is asked for. */
+export interface CloneShape {
+  /** `one`: a single commit; `all`: every branch. */
+  readonly wants: 'one' | 'all';
+  readonly deepen: Extract<FetchDeepen, { readonly kind: 'none' | 'depth' }>;
+  readonly filter: FetchFilter;
+  readonly includeTag: boolean;
+}
+
+/** Undefined where it is no clone, or depends on what a shape leaves out. */
+export function parseCloneShape(shape: string): CloneShape | undefined {
+  const [asking, wanted, ...rest] = shape.split(' ');
+  if (asking !== 'clone' || wanted === undefined) return undefined;
+  let parsed: CloneShape = {
+    wants: wanted === 'many' ? 'all' : 'one',
+    deepen: { kind: 'none' },
+    filter: { kind: 'none' },
+    includeTag: false,
+  };
+  for (const word of rest) {
+    const depth = /^depth=(\d{1,9})$/.exec(word)?.[1];
+    const filter = /^filter=(.*)$/.exec(word)?.[1];
+    const known = filter === undefined || filter.startsWith('combine:') ? undefined : parseFilter(filter);
+    if (depth !== undefined) parsed = { ...parsed, deepen: { kind: 'depth', depth: Number(depth), relative: false } };
+    else if (known !== undefined && known.kind !== 'unsupported') parsed = { ...parsed, filter: known };
+    else if (word === 'tags') parsed = { ...parsed, includeTag: true };
+    else return undefined;
+  }
+  // That is how a partial clone fetches one of the objects that it left out.
+  const isLazy = wanted === 'object' && parsed.filter.kind !== 'none' && parsed.deepen.kind === 'none';
+  return isLazy ? undefined : parsed;
 }
 
 export function requestShape(request: FetchRequest, facts: ShapeFacts): string {

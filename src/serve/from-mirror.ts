@@ -2,20 +2,13 @@
  * Answers out of what is here: negotiation, then the pack. It is taken as it was stored, followed while it is made for
  * somebody else, or made: selected from the mirror and streamed out of stored entries.
  */
-import type { Made } from '../answers/contract.ts';
-import { costOfWork } from '../answers/answer-cost.ts';
-import { answerKey, type AnswerQuestion, tagsDigest } from '../answers/answer-key.ts';
+import { answerKey, type AnswerQuestion } from '../answers/answer-key.ts';
 import type { StoredAnswer } from '../answers/stored-answers.ts';
 import { forOneTaker, giveBack } from '../bytes/give-back.ts';
 import type { MirrorSnapshot } from '../mirror/snapshot.ts';
-import type { Selection, SelectionQuery } from '../pack/selection.ts';
-import { createWalkCounters, type WalkOptions } from '../pack/walk/contract.ts';
-import { commonHaves, isReady } from '../pack/walk/negotiate.ts';
-import { selectObjects } from '../pack/walk/select-objects.ts';
-import { createPackCounters } from '../pack/writing/pack-query.ts';
-import { indexOfObject } from '../pack/writing/selected-objects.ts';
-import { streamPack } from '../pack/writing/stream-pack.ts';
-import { recallWholeSet, rememberWholeSet, wholeSetOf } from '../pack/writing/whole-set.ts';
+import { isReady } from '../pack/walk/negotiate.ts';
+import type { SelectionQuery } from '../pack/selection.ts';
+import { recallWholeSet } from '../pack/writing/whole-set.ts';
 import type { FetchRequest } from '../protocol/fetch-request.ts';
 import { writeV0Answer } from '../protocol/fetch/v0-answer.ts';
 import { frameBand, PACK_BAND } from '../protocol/side-band/frame.ts';
@@ -23,9 +16,9 @@ import type { ShallowInfo, WantedRef } from '../protocol/fetch/v2-answer.ts';
 import { planV2Answer, writeV2Answer } from '../protocol/fetch/v2-answer.ts';
 import { followedResponse } from './body/followed-response.ts';
 import { storedResponse } from './body/stored-response.ts';
+import { makePack, questionOf, select } from './mirror-pack.ts';
 import type { Serving } from './services.ts';
 import { uploadPackResponse } from './services.ts';
-import { digestOfTags } from './tags-here.ts';
 
 export interface MirrorFetch {
   readonly request: FetchRequest;
@@ -39,11 +32,11 @@ const NOTHING_MOVES: ShallowInfo = { shallow: [], unshallow: [] };
 
 /** Takes over the snapshot, also where it rejects. */
 export async function answerFromMirror(serving: Serving, fetch: MirrorFetch): Promise<Response> {
-  const { answers, context } = serving;
+  const { answers, context, mirror } = serving;
   const { request, snapshot, query } = fetch;
   let isTaken = false;
   try {
-    const question = questionOf(serving, fetch);
+    const question = questionOf(context.repository, fetch);
     const { packFollows, writeHead } = await negotiate(serving, fetch, question);
     // The boundary is told before a pack that comes with a later request.
     const needsBoundary = request.version !== 2 && request.deepen.kind !== 'none';
@@ -63,7 +56,7 @@ export async function answerFromMirror(serving: Serving, fetch: MirrorFetch): Pr
         question,
         make: (signal) => {
           isTaken = true;
-          return make(serving, { snapshot, query, question }, signal);
+          return makePack({ mirror, snapshot, query, question }, signal);
         },
       },
       context.signal,
@@ -91,7 +84,7 @@ async function copiedResponse(
   { request, snapshot, query }: MirrorFetch,
   { question, head }: { readonly question: AnswerQuestion; readonly head: Uint8Array },
 ): Promise<Response> {
-  const made = await make(serving, { snapshot, query, question }, serving.context.signal);
+  const made = await makePack({ mirror: serving.mirror, snapshot, query, question }, serving.context.signal);
   const follower = {
     packets: () => ownPackets(made.chunks),
     onProgress: () => undefined,
@@ -111,21 +104,6 @@ async function* ownPackets(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
     for (const packets of frameBand(PACK_BAND, chunk, 'side-band-64k')) yield forOneTaker(packets);
     giveBack(chunk);
   }
-}
-
-/** The question that the mirror is asked: what names stand for is known, and of the haves only those count that are here. */
-function questionOf(serving: Serving, { request, snapshot, query }: MirrorFetch): AnswerQuestion {
-  return {
-    repository: serving.context.repository.key,
-    wants: query.wants,
-    haves: commonHaves(snapshot.store, query.haves),
-    shallows: query.shallows,
-    deepen: query.deepen,
-    filter: query.filter,
-    thin: query.thin,
-    ofsDelta: request.ofsDelta,
-    tags: request.includeTag ? digestOfTags(query.includeTags) : undefined,
-  };
 }
 
 interface Negotiated {
@@ -178,60 +156,6 @@ function boundary({ context }: Serving, { snapshot, query }: MirrorFetch): Promi
 function taken(stored: StoredAnswer): ShallowInfo {
   stored.release();
   return stored.header;
-}
-
-/** Selects and streams; lets go of the snapshot when it has ended, or failed to begin. */
-async function make(
-  { mirror }: Serving,
-  ask: { readonly snapshot: MirrorSnapshot; readonly query: SelectionQuery; readonly question: AnswerQuestion },
-  signal: AbortSignal,
-): Promise<Made> {
-  const { snapshot, query, question } = ask;
-  const { store } = snapshot;
-  const { ofsDelta } = question;
-  try {
-    const walked = createWalkCounters();
-    const selection = await select(store, query, { signal, counters: walked });
-    const { objects, clientHas, shallow, unshallow } = selection;
-    const written = createPackCounters();
-    const isWhole = wholeSetOf(objects) !== undefined && ofsDelta;
-    return {
-      kind: 'pack',
-      header: { shallowInfo: { shallow, unshallow }, wantedRefs: [] },
-      chunks: streamPack(
-        store,
-        { objects, clientHas, ofsDelta, thin: query.thin },
-        { signal, counters: written, openScratch: () => mirror.openScratch() },
-      ),
-      objects: () => objects.length,
-      costUs: () =>
-        costOfWork({
-          walked: walked.commitsRead + walked.treesRead + walked.tagsRead + walked.sizesAsked,
-          selected: isWhole ? 0 : objects.length,
-          deflated: written.deflated,
-        }),
-      ...(question.tags === undefined ? {} : { variant: variantOf(snapshot, query, selection) }),
-      onEnd: () => snapshot.release(),
-    };
-  } catch (error) {
-    snapshot.release();
-    throw error;
-  }
-}
-
-/** Walks nothing where it is known that everything is asked for. */
-async function select(store: MirrorSnapshot['store'], query: SelectionQuery, options: WalkOptions): Promise<Selection> {
-  const whole = recallWholeSet(store, query);
-  if (whole !== undefined) return whole;
-  const selection = await selectObjects(store, query, options);
-  rememberWholeSet(store, query, selection);
-  return selection;
-}
-
-/** The tags that go along: with these the answer is another one than with others. */
-function variantOf({ store }: MirrorSnapshot, query: SelectionQuery, { objects }: Selection): string {
-  const added = query.includeTags.filter(({ tag }) => indexOfObject(objects, store.find(tag)) >= 0);
-  return tagsDigest(added.map(({ tag }) => tag));
 }
 
 function whole(bytes: Uint8Array): Response {

@@ -40,6 +40,7 @@ export type EventName =
   // warming
   | 'prewarm.start'
   | 'prewarm.repo'
+  | 'prewarm.answers'
   | 'prewarm.end'
   // background
   | 'job_failed'

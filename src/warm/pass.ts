@@ -52,6 +52,8 @@ export interface Candidate {
   readonly repository: Repository;
   /** True where its mirror was in the store when the pass began. */
   readonly wasHere: boolean;
+  /** What its clients asked for within the window. */
+  readonly asked: Traffic['shapes'];
 }
 
 /** Rejects where the histogram or the list of mirrors cannot be read, and with `aborted`. */
@@ -64,18 +66,23 @@ export async function runPass(
   const histogram = await readHistogram(deps, options, signal);
   const gone = await stillGone(deps, options, signal);
   const here = await mirrorsHere(deps, signal);
+  const candidate = (repository: Repository, wasHere: boolean): Candidate => ({
+    repository,
+    wasHere,
+    asked: histogram.shapesOf(repository.name),
+  });
   const asked = [...here.values()]
     .map((repository) => ({ repository, times: histogram.timesAsked(repository.name) }))
     .filter(({ repository, times }) => times > 0 && !gone.has(repository.name))
     .toSorted((left, right) => right.times - left.times || (left.repository.name < right.repository.name ? -1 : 1))
-    .map(({ repository }): Candidate => ({ repository, wasHere: true }));
+    .map(({ repository }) => candidate(repository, true));
   const tried = new Set(asked.map(({ repository }) => repository.name));
   const mostCloned = histogram.ranking
     .filter((name) => !gone.has(name))
     .flatMap((name): readonly Repository[] => repositoryOf(name, deps.upstreams))
     .slice(0, options.mostCloned)
     .filter(({ name }) => !tried.has(name))
-    .map((repository): Candidate => ({ repository, wasHere: here.has(repository.name) }));
+    .map((repository) => candidate(repository, here.has(repository.name)));
 
   const isEmpty = histogram.ranking.length === 0;
   if (asked.length + mostCloned.length > 0) {
@@ -103,6 +110,7 @@ interface HistogramRead {
   /** Names, most cloned first. */
   readonly ranking: readonly string[];
   readonly timesAsked: (repo: string) => number;
+  readonly shapesOf: (repo: string) => Traffic['shapes'];
 }
 
 async function readHistogram(deps: PassDeps, options: PassOptions, signal: AbortSignal): Promise<HistogramRead> {
@@ -115,6 +123,7 @@ async function readHistogram(deps: PassDeps, options: PassOptions, signal: Abort
     ranking: top.repos.map((one) => one.repo),
     // Clones are requests too; counts that were imported have no requests.
     timesAsked: (repo) => Math.max(requestsOf(traffic.get(repo)), clones.get(repo) ?? 0),
+    shapesOf: (repo) => traffic.get(repo)?.shapes ?? [],
   };
 }
 

@@ -9,6 +9,7 @@ import type { Oid } from '../bytes/oid.ts';
 import type { Claims } from '../jobs/claims.ts';
 import type { Mirror, WarmOutcome } from '../mirror/mirror.ts';
 import type { Asker, Waiting } from '../mirror/services.ts';
+import type { Traffic } from '../popularity/contract.ts';
 import type { Upstream } from '../upstream/contract.ts';
 import { failureOf } from '../upstream/failure.ts';
 import type { Repository } from '../upstream/repository.ts';
@@ -18,6 +19,8 @@ export interface WarmingDeps {
   readonly mirrorOf: (repository: Repository) => Pick<Mirror, 'warm' | 'isHere' | 'fetchWants'>;
   readonly upstream: Pick<Upstream, 'probeAsHotpack'>;
   readonly claims: Claims;
+  /** Makes the stored answers that clients of a warm mirror will ask for. Rejects with `aborted` alone. Absent: none are made. */
+  readonly makeAnswers?: (repository: Repository, asked: Traffic['shapes'], signal: AbortSignal) => Promise<void>;
   readonly now: () => number;
   /** For a mirror that is here. */
   readonly fetchTimeoutMs: number;
@@ -35,6 +38,8 @@ export interface Warming {
   readonly waits: boolean;
   /** Objects to be had besides what upstream shows. */
   readonly wants?: readonly Oid[];
+  /** What its clients asked for, as counted. */
+  readonly asked?: Traffic['shapes'];
   readonly onProgress?: ((progress: WarmProgress) => void) | undefined;
 }
 
@@ -84,6 +89,7 @@ export async function warmRepository(
       const outcome = await bringUp(deps, warming, { isHere, signal });
       if (outcome === 'staged') return { kind: 'staged' };
       if (outcome === 'too_large') return { ...ended('skipped', 'larger than a mirror may be'), isHere: false };
+      await deps.makeAnswers?.(repository, warming.asked ?? [], signal);
       doneAtMs = now();
       return ended('ok');
     } finally {

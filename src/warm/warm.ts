@@ -136,9 +136,9 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
       outcome = await runPass(
         {
           ...deps,
-          warm: async ({ repository, wasHere }, { waits }) => {
-            const wasOurs = wasHere && isOwn(repository);
-            const attempt = await joinOrWarm({ repository, wasHere: wasOurs, waits, notDoneSinceMs: startedAtMs });
+          warm: async (candidate, { waits }) => {
+            const wasHere = candidate.wasHere && isOwn(candidate.repository);
+            const attempt = await joinOrWarm({ ...candidate, wasHere, waits, notDoneSinceMs: startedAtMs });
             if (attempt.kind === 'ended') ended.push(attempt.result);
             return attempt;
           },

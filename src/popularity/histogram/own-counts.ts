@@ -75,6 +75,13 @@ export class OwnCounts {
     return this.#days.get(`${kind}:${day}`)?.repos.get(repo);
   }
 
+  /** Fields and counts of one repository on a day. */
+  countsOf(kind: CountKind, day: Day, repo: string): ReadonlyMap<string, number> {
+    return new Map(
+      [...(this.#days.get(`${kind}:${day}`)?.repos.get(repo) ?? [])].map(([field, cell]) => [field, cell.count]),
+    );
+  }
+
   counts(kind: CountKind, day: Day): Counts {
     const counts: Counts = new Map();
     for (const [repo, cells] of this.#days.get(`${kind}:${day}`)?.repos ?? []) {

@@ -48,6 +48,43 @@ test('what is being read stays', () => {
   expect(keys(index.makeRoom(300))).toEqual(['other']);
 });
 
+test('what nobody has asked for yet takes the place of what is worth less and was not used within the hour', () => {
+  let nowMs = 10_000_000;
+  const index = new AnswerIndex(1_600, () => nowMs);
+  const add = (key: string, bytes: number, costUs: number): void => {
+    const entry = index.add({ key, bytes });
+    entry.costUs = costUs;
+    index.touch(entry);
+  };
+  add('cheap', 40, 4);
+  add('used', 300, 30);
+  add('dear', 1_260, 60_000);
+  const makeRoom = (bytes: number): string[] | undefined => {
+    const gone = index.makeRoomFor({ bytes, costUs: bytes });
+    return gone && keys(gone);
+  };
+  expect(makeRoom(30)).toBeUndefined();
+  nowMs += 3_600_001;
+  // More than one of its kind may take.
+  expect([makeRoom(110), index.bytes]).toEqual([undefined, 1_600]);
+  index.touch(index.get('used') as IndexEntry);
+  expect([makeRoom(40), index.bytes]).toEqual([['cheap'], 1_560]);
+  expect([makeRoom(40), makeRoom(41)]).toEqual([[], undefined]);
+  nowMs += 3_600_001;
+  (index.get('used') as IndexEntry).readers = 1;
+  expect(makeRoom(41)).toBeUndefined();
+  (index.get('used') as IndexEntry).readers = 0;
+  expect(makeRoom(41)).toEqual(['used']);
+});
+
+test('what an earlier process has left was used when it was stored', () => {
+  const nowMs = 10_000_000;
+  const index = new AnswerIndex(1_600, () => nowMs);
+  index.add({ key: 'old', bytes: 800, modifiedAtMs: nowMs - 3_600_001 });
+  index.add({ key: 'new', bytes: 800, modifiedAtMs: nowMs - 1_000 });
+  expect(keys(index.makeRoomFor({ bytes: 100, costUs: 400 }) ?? [])).toEqual(['old']);
+});
+
 test('variants are found by the key that they share, and the sum of bytes is exact', () => {
   const { index, entry } = createIndex(['r/k-1', 100, 1], ['r/k-2', 100, 1], ['r/other', 100, 1]);
   expect(keys([...index.variantsOf('r/k')])).toEqual(['r/k-1', 'r/k-2']);

@@ -183,7 +183,7 @@ export interface World {
 
 export function createWorld(
   folder: string,
-  options: { intervalMs?: number; storage?: Storage; maxMirrorBytes?: number } = {},
+  options: { intervalMs?: number; storage?: Storage; maxMirrorBytes?: number; onMoved?: () => void } = {},
 ): World {
   const upstream = new FakeUpstream(folder);
   const storage = options.storage ?? createMemoryStorage();
@@ -202,6 +202,7 @@ export function createWorld(
     cacheBytes: 4 << 20,
     refCheckIntervalMs: options.intervalMs ?? 0,
     maxMirrorBytes: options.maxMirrorBytes ?? 0,
+    onMoved: options.onMoved ?? (() => undefined),
   };
   const world: World = {
     upstream,
