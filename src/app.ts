@@ -107,6 +107,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       fillClaims: platform.sharesStorage
         ? createClaims({ storage, holder: createInstanceName(), now, ttlMs: FILL_CLAIM_TTL_MS })
         : undefined,
+      ...(platform.endsAnyTime === true ? { staging: { endsAfterBytes: Number.POSITIVE_INFINITY } } : {}),
       onStored: () => {
         storedMirrors.changed();
         eviction.changed();

@@ -24,6 +24,8 @@ export interface Platform {
   readonly sharesWork: boolean;
   /** Whether other machines work over the same storage: then one of them fills a repository at a time. */
   readonly sharesStorage: boolean;
+  /** Whether the process may be ended at any moment, with seconds of notice: who comes after it then goes on with its first fills. */
+  readonly endsAnyTime?: boolean;
   /** Where `sharesWork` is false: takes tasks of at most 128 KB, plain data. Absent: they are done behind the answer, if small. */
   readonly queue?: { send(task: unknown): Promise<void> };
   /** Absent where a header tells how long an answer is. */

@@ -56,6 +56,8 @@ export async function openDenoApp(): Promise<DenoApp> {
       threads,
       sharesWork: true,
       sharesStorage: place.kind === 's3',
+      // As on Deno Deploy, where disks go with their instances.
+      endsAnyTime: place.kind === 's3',
       fetch: globalThis.fetch,
       now: Date.now,
       log,

@@ -47,7 +47,7 @@ export type FillOutcome = 'filled' | 'empty' | 'staged' | 'too_large';
 /** Rejects with what went wrong; then nothing is left behind, but for what was staged. */
 export async function runFill(context: MirrorContext, request: FillRequest, signal: AbortSignal): Promise<FillOutcome> {
   const guard = context.limit.guard();
-  const fill = context.services.staging === undefined ? fillAtOnce : fillByStages;
+  const fill = context.services.staging === undefined || bringsMore(request) ? fillAtOnce : fillByStages;
   const outcome = await withinLimit(guard, fill(context, { ...request, guard }, signal));
   if (outcome === 'too_large') await giveUpMirror(context);
   return outcome;
@@ -55,6 +55,13 @@ export async function runFill(context: MirrorContext, request: FillRequest, sign
 
 interface GuardedFill extends FillRequest {
   readonly guard: SizeGuard;
+}
+
+/** What is staged holds branches and tags alone. */
+function bringsMore({ refs, stream }: FillRequest): boolean {
+  if (stream === undefined) return false;
+  const shown = new Set(branchTips(refs));
+  return stream.wants.some((oid) => !shown.has(oid));
 }
 
 async function fillAtOnce(

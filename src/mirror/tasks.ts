@@ -6,6 +6,7 @@
  */
 import type { Oid } from '../bytes/oid.ts';
 import type { Storage } from '../storage/contract.ts';
+import { indexAtRest } from './ingest/index-at-rest.ts';
 import { ingestPack } from './ingest/ingest-pack.ts';
 import { bitmapAtRest } from './maintenance/bitmap-at-rest.ts';
 import { checkAtRest } from './maintenance/check-at-rest.ts';
@@ -23,6 +24,17 @@ export interface IngestParams {
   /** Objects that must be in the pack or here already. */
   readonly tips: readonly Oid[];
   /** Bytes that windows and caches may hold beside the tables of at most 64 bytes an object. */
+  readonly memoryBytes: number;
+}
+
+/** A pack that is at rest, and needs no other one, gets its idx and rev. Takes no chunks; its result is that of an ingest. */
+export interface IndexParams {
+  readonly kind: 'index';
+  readonly packFolder: string;
+  readonly packName: string;
+  /** Objects that must be in the pack. */
+  readonly tips: readonly Oid[];
+  /** Beside the tables of at most 64 bytes an object. */
   readonly memoryBytes: number;
 }
 
@@ -110,6 +122,7 @@ export type CheckResult = { readonly kind: 'closed' } | { readonly kind: 'open' 
 
 interface PackTasks {
   readonly ingest: { readonly params: IngestParams; readonly result: IngestResult };
+  readonly index: { readonly params: IndexParams; readonly result: IngestResult };
   readonly merge: { readonly params: MergeParams; readonly result: WrittenPack };
   readonly bitmap: { readonly params: BitmapParams; readonly result: BitmapResult };
   readonly repack: { readonly params: RepackParams; readonly result: RepackResult };
@@ -147,6 +160,8 @@ function run(
   switch (task.kind) {
     case 'ingest':
       return ingestPack(storage, task, chunks, signal);
+    case 'index':
+      return indexAtRest(storage, task, signal);
     case 'merge':
       return mergeAtRest(storage, task, signal);
     case 'bitmap':

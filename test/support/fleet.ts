@@ -1,4 +1,4 @@
-/** Several servers on Node over one bucket, in front of one upstream that has one repository, and what tests do to them. */
+/** Several servers over one bucket, on Node or as their command says, in front of one upstream that has one repository, and what tests do to them. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { assertSound } from './clones.ts';
@@ -28,10 +28,12 @@ export class Fleet {
     return fleet;
   }
 
-  async startServer(env: Readonly<Record<string, string>> = {}): Promise<Hotpack> {
+  /** `command`: what to run; default: the built adapter for Node. */
+  async startServer(env: Readonly<Record<string, string>> = {}, command?: readonly string[]): Promise<Hotpack> {
     const hotpack = new Hotpack({
       upstreams: { up: this.upstream.base('up') },
       env: { ...this.s3.env(PREFIX), ...env },
+      ...(command === undefined ? {} : { command }),
     });
     this.#servers.push(hotpack);
     return hotpack.start();

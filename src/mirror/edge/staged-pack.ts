@@ -10,25 +10,21 @@
  */
 import { HotpackError, isHotpackError } from '../../bytes/error.ts';
 import { bytesToHex } from '../../bytes/oid.ts';
-import { iterateStream } from '../../bytes/streams.ts';
 import { TrailerCheck } from '../../pack/codec/trailer-check.ts';
-import { indexPack } from '../../pack/indexing/index-pack.ts';
 import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 import type { PackRecord } from '../catalog/manifest.ts';
-import { recordOf } from '../ingest/pack-work.ts';
-import { openStoredPack } from '../ingest/stored-pack.ts';
+import { noChunks, recordOf, runPackWork } from '../ingest/pack-work.ts';
 import { packKeys } from '../keys.ts';
 import { removePacks } from '../packs.ts';
 import { parseAdvertised, writeAdvertised } from '../refs/advertised.ts';
 import { branchTips } from '../refs/tips.ts';
 import type { MirrorContext } from '../services.ts';
+import type { IndexParams } from '../tasks.ts';
 
 /** Well below the day after which packs that nobody names are removed. */
 const NOTE_KEPT_MS = 6 * 60 * 60 * 1000;
 const MAX_NOTE_BYTES = 64 * 1024 * 1024;
 const NAME_BYTES = 20;
-/** Of entries that one reading of the pack brings: an event has so many requests to the store. */
-const SWEEP_BYTES = 8 * 1024 * 1024;
 
 export interface StagedPack {
   readonly name: string;
@@ -86,38 +82,21 @@ export async function indexStaged(
   signal: AbortSignal,
 ): Promise<PackRecord | undefined> {
   const { copy, services } = context;
-  const { storage, ingestBytes } = services;
-  const { packFolder } = copy.keys;
-  const keys = packKeys(packFolder, staged.name);
-  const reader = await storage.open(keys.pack, signal);
-  if (reader.kind === 'absent') throw new HotpackError('storage_unavailable', 'the pack that was staged is gone');
-  let scratches = 0;
+  const task: IndexParams = {
+    kind: 'index',
+    packFolder: copy.keys.packFolder,
+    packName: staged.name,
+    tips: branchTips(staged.refs),
+    memoryBytes: services.ingestBytes,
+  };
   try {
-    const indexed = await indexPack({
-      chunks: iterateStream(reader.stream(undefined, signal)),
-      writer: openStoredPack(reader),
-      existing: undefined,
-      tips: branchTips(staged.refs),
-      memoryBytes: ingestBytes,
-      sweeps: {
-        budgetBytes: SWEEP_BYTES,
-        stream: (offset, length) => iterateStream(reader.stream({ offset, length }, signal)),
-      },
-      openScratch: () => storage.openWriter(`${packFolder}/${staged.name}.scratch-${++scratches}`, signal),
-      signal,
-    });
-    if (indexed.kind === 'empty') {
-      await removeStaged(context, staged);
-      return undefined;
-    }
-    await storage.put(keys.rev, indexed.rev, signal);
-    await storage.put(keys.idx, indexed.idx, signal);
-    return recordOf({ ...indexed, kind: 'written', packName: staged.name }, { class: 'branches', pushes: 1 });
+    const result = await runPackWork(services, task, noChunks(), signal);
+    if (result.kind === 'written') return recordOf(result, { class: 'branches', pushes: 1 });
+    await removeStaged(context, staged);
+    return undefined;
   } catch (error) {
     if (isUseless(error)) await removeStaged(context, staged);
     throw error;
-  } finally {
-    await reader.close();
   }
 }
 

@@ -1,8 +1,7 @@
 /** Where the app runs in the contract suite: a runtime, what it keeps things in, and what both are started with. */
-import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DENO_ON_DEPLOY } from '../../support/deno.ts';
+import { denoCommand, DENO_ON_DEPLOY } from '../../support/deno.ts';
 import { temporaryFolder } from '../../support/git.ts';
 import { Hotpack, type HotpackOptions } from '../../support/hotpack.ts';
 import { openNamedS3, withoutNamedS3 } from '../../support/named-s3.ts';
@@ -79,14 +78,6 @@ async function openBucket(): Promise<BucketRecipe> {
 async function openNamedBucket(): Promise<BucketRecipe> {
   const { env, clear } = openNamedS3();
   return { env, close: clear };
-}
-
-/** The bundle for Deno in a folder of its own, so that nothing else can be loaded. */
-function denoCommand(): string[] {
-  const folder = temporaryFolder('bundle');
-  for (const name of ['deno.js', 'pack-thread.js']) copyFileSync(join(root, 'dist/adapters', name), join(folder, name));
-  const flags = ['-A', '--unstable-kv', '--unstable-cron', '--no-config', '--no-remote', '--no-npm'];
-  return [DENO_ON_DEPLOY, 'run', ...flags, join(folder, 'deno.js')];
 }
 
 async function nodeOver(bucket: Promise<BucketRecipe>): Promise<Place> {
