@@ -114,7 +114,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       },
       onEmptied: forgetAnswers,
       onMoved: (repository) => {
-        if (warm.isWarmed(repository.name)) expected?.moved(repository);
+        if (warm.isWarmed(repository.name) === true) expected?.moved(repository);
       },
     },
     { maxOpen: OPEN_MIRRORS },
@@ -255,6 +255,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     adminToken: config.adminToken === '' ? undefined : config.adminToken,
     // On Workers the address is what a header says.
     peerOf: (event) => (platform.kind === 'cloudflare' ? undefined : event.req.ip),
+    keepAlive: platform.sharesWork ? undefined : (event, work) => event.waitUntil(work),
     upstreams: config.upstreams,
     access,
     serve,

@@ -24,7 +24,9 @@ import type { Popularity } from './popularity/contract.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import type { Upstream } from './upstream/contract.ts';
-import type { Warm } from './warm/contract.ts';
+import type { PassOutcome, Warm, WarmedRepository } from './warm/contract.ts';
+import { createEdgeWarm } from './warm/edge/edge-warm.ts';
+import { writeOutcome, writePass } from './warm/edge/report.ts';
 import { runPass } from './warm/pass.ts';
 import { performTask, type TaskLimits, type TaskOutcome } from './warm/perform-task.ts';
 import { createWarm } from './warm/warm.ts';
@@ -110,6 +112,10 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
       fetchTimeoutMs: config.fetchTimeoutMs,
       cloneTimeoutMs: config.cloneTimeoutMs,
       histogramTimeoutMs: HISTOGRAM_TIMEOUT_MS,
+      onEnded: ({ repository: { name, key }, askedAtMs }: MirrorTask, result: WarmedRepository) =>
+        writeOutcome(storage, { ...result, endedAtMs: now() }, { key, askedAtMs }).catch((error: unknown) =>
+          logger.warn('storage_failed', { repo: name, error }),
+        ),
       now,
       logger,
       metrics,
@@ -142,15 +148,31 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
     }
   }
 
+  /** Hands over whoever is to be warmed. What became of the pass is told by the store, and what of them by those who do it. */
   async function pass(): Promise<RunOutcome> {
     const deadline = createDeadline({ timeoutMs: IN_QUEUE_MS, operation: 'the warm pass' });
     const startedAtMs = now();
+    const handedOver: string[] = [];
+    const tell = (ended: { readonly endedAtMs?: number; readonly outcome?: PassOutcome }): Promise<void> =>
+      writePass(storage, { startedAtMs, ...ended, handedOver }).catch((error: unknown) =>
+        logger.warn('storage_failed', { job: 'prewarm', error }),
+      );
+    const ended = async (outcome: PassOutcome, error?: unknown): Promise<RunOutcome> => {
+      metrics.prewarmPasses.add({ outcome });
+      const fields = { outcome, ms: now() - startedAtMs };
+      if (outcome === 'failed') logger.warn('prewarm.end', { ...fields, error });
+      else logger.info('prewarm.end', fields);
+      await tell({ endedAtMs: now(), outcome });
+      return outcome === 'failed' ? 'failed' : 'done';
+    };
     try {
+      await tell({});
       const windowDays = Math.max(1, Math.ceil(config.prewarmWindowMs / DAY_MS));
       const outcome = await runPass(
         {
           ...warmingDeps(() => undefined),
           warm: async ({ repository }) => {
+            handedOver.push(repository.key);
             await handOver({ repository, wants: [], askedAtMs: startedAtMs });
             return { kind: 'ended', result: { repo: repository.name, path: 'fetch', status: 'skipped', ms: 0 } };
           },
@@ -163,13 +185,9 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
         },
         deadline.signal,
       );
-      metrics.prewarmPasses.add({ outcome });
-      logger.info('prewarm.end', { outcome, ms: now() - startedAtMs });
-      return 'done';
+      return await ended(outcome);
     } catch (error) {
-      metrics.prewarmPasses.add({ outcome: 'failed' });
-      logger.warn('prewarm.end', { outcome: 'failed', error });
-      return 'failed';
+      return await ended('failed', error);
     } finally {
       deadline.dispose();
     }
@@ -196,18 +214,23 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
     await periodic.runIfDue({ name: 'prewarm', intervalMs: config.prewarmIntervalMs, runsAtStart: true, run: pass });
   }
 
-  /** For those who ask for it: one `Warm` for each event, which is over before its answer is. */
-  const warm: Warm = {
-    start: () => undefined,
-    stop: () => Promise.resolve(),
-    state: () => ({ running: false, startedAtMs: undefined, endedAtMs: undefined, outcome: undefined, repos: [] }),
-    isWarmed: () => false,
-    warmRepository: (repository, onProgress) =>
-      createWarm(
-        { ...warmingDeps(() => undefined), periodic: createPeriodicJobs({ storage, now, logger }) },
-        { mostCloned: 0, windowMs: DAY_MS, concurrency: 1, intervalMs: 0 },
-      ).warmRepository(repository, onProgress),
-  };
+  const warm = createEdgeWarm({
+    storage,
+    upstreams: config.upstreams,
+    claims: createClaims({ storage, holder, now }),
+    now,
+    handOver: (repository) => handOver({ repository, wants: [], askedAtMs: now() }),
+    // One `Warm` for each event, which is over before its answer is.
+    ...(queue === undefined
+      ? {
+          warmHere: (...args) =>
+            createWarm(
+              { ...warmingDeps(() => undefined), periodic: createPeriodicJobs({ storage, now, logger }) },
+              { mostCloned: 0, windowMs: DAY_MS, concurrency: 1, intervalMs: 0 },
+            ).warmRepository(...args),
+        }
+      : {}),
+  });
 
   return {
     answers,

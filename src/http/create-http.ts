@@ -59,7 +59,13 @@ export function createHttp(deps: HttpDeps): H3 {
     if (req.runtime?.node?.req.url?.startsWith('/') === false) {
       return textResponse(400, 'hotpack is no forward proxy: clone from its own URLs, /git/<upstream>/<path>');
     }
-    const observation: Observation = { kind: 'other', method: req.method, startedAtMs: arrivedAtMs };
+    const waitUntil = req.waitUntil === undefined ? undefined : (promise: Promise<unknown>) => event.waitUntil(promise);
+    const observation: Observation = {
+      kind: 'other',
+      method: req.method,
+      startedAtMs: arrivedAtMs,
+      keepAlive: waitUntil,
+    };
     const lifetime = createDeadline({ parents: [req.signal, deps.signal] });
     const { writeChallenges } = deps;
     const write =
@@ -75,7 +81,7 @@ export function createHttp(deps: HttpDeps): H3 {
           body: shieldedBody(req),
           signal: lifetime.signal,
           arrivedAtMs,
-          waitUntil: req.waitUntil === undefined ? undefined : (promise) => event.waitUntil(promise),
+          waitUntil,
           writeChallenges: write,
         },
         observation,

@@ -11,6 +11,8 @@ export interface Observation {
   kind: RequestKind;
   readonly method: string;
   readonly startedAtMs: number;
+  /** Keeps the runtime alive for what is found out behind the answer, where it needs that. */
+  readonly keepAlive?: ((work: Promise<unknown>) => void) | undefined;
   repo?: string;
   protocol?: number;
 }
@@ -21,7 +23,7 @@ export interface Observer {
   readonly logger: Logger;
   readonly popularity: Pick<PopularityCounters, 'countAnswer'>;
   /** Whether warming has made the repository ready. */
-  readonly isWarmed: (repo: string) => boolean;
+  readonly isWarmed: (repo: string) => boolean | Promise<boolean>;
   /** False where a body would lose its length when it is wrapped (Workers): one of declared length counts when it begins. */
   readonly wrapsSized: boolean;
 }
@@ -41,7 +43,7 @@ export function observe(observer: Observer, observation: Observation, response: 
     if (bytes > 0) metrics.servedBytes.add({ source, repo: read ?? '' }, bytes);
     if (read !== undefined && source !== 'none') {
       popularity.countAnswer(read, source, bytes);
-      if (kind === 'fetch' && isWarmed(read)) metrics.warmedRequests.add({ source });
+      if (kind === 'fetch') countWarmed(read, source);
     }
     logger.debug('request', {
       kind,
@@ -55,6 +57,14 @@ export function observe(observer: Observer, observation: Observation, response: 
       end,
     });
     ended();
+  };
+
+  const countWarmed = (repo: string, from: Exclude<AnswerSource, 'none'>): void => {
+    const known = isWarmed(repo);
+    if (known === true) metrics.warmedRequests.add({ source: from });
+    if (typeof known === 'boolean') return;
+    const counted = known.then((yes) => (yes ? metrics.warmedRequests.add({ source: from }) : undefined));
+    observation.keepAlive?.(counted.catch((error: unknown) => logger.debug('counts_failed', { repo, error })));
   };
 
   const declared = Number(response.headers.get('content-length') ?? 0);

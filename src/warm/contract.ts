@@ -43,9 +43,18 @@ export interface Warm {
   start(): void;
   /** Aborts what runs, and resolves when it has ended. */
   stop(): Promise<void>;
-  state(): PassState;
+  /** Rejects where it is to be read from a store that fails. */
+  state(): PassState | Promise<PassState>;
+  /** Sees to it that one repository is warmed, whoever does it. Never rejects; to be kept alive behind the answer. */
+  warmLater(repository: Repository): Promise<void>;
   /** Warms one repository now, whatever is counted of it. Joins the work of a pass. Never rejects. */
   warmRepository(repository: Repository, onProgress?: (progress: WarmProgress) => void): Promise<WarmedRepository>;
   /** True where warming, by a pass or by hand, by this process or one before it, has made sure that its mirror is here. */
+  isWarmed(repo: string): boolean | Promise<boolean>;
+}
+
+/** Where a process lives on that knows. */
+export interface LastingWarm extends Warm {
+  state(): PassState;
   isWarmed(repo: string): boolean;
 }

@@ -7,6 +7,7 @@ import { HotpackError } from '../bytes/error.ts';
 import type { MirrorTask } from '../mirror/edge/mirror-task.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { WarmedRepository } from './contract.ts';
 import { noteGone, type GoneDeps } from './pass.ts';
 import { warmRepository, type Attempt, type Staged, type WarmingDeps } from './warm-repository.ts';
 
@@ -17,6 +18,8 @@ export interface TaskDeps extends WarmingDeps, GoneDeps {
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'prewarmRepoSeconds'>;
   readonly histogramTimeoutMs: number;
+  /** Told what became of it, whether or not it is to be tried again. Never rejects. */
+  readonly onEnded: (task: MirrorTask, result: WarmedRepository) => Promise<void>;
 }
 
 export interface TaskLimits {
@@ -72,6 +75,7 @@ export async function performTask(deps: TaskDeps, task: MirrorTask, limits: Task
   const { result } = attempt;
   const { repo, path, status, ms, error } = result;
   metrics.prewarmRepoSeconds.observe({ path, status }, ms / 1000);
+  await deps.onEnded(task, result);
   const fields = { repo, path, status, ms, ...(error === undefined ? {} : { error }) };
   if (status === 'ok' || status === 'skipped') logger.info('prewarm.repo', fields);
   else logger.warn('prewarm.repo', fields);

@@ -10,7 +10,7 @@ import type { PeriodicJobs, RunOutcome } from '../jobs/periodic.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Repository } from '../upstream/repository.ts';
-import type { PassOutcome, PassState, Warm, WarmedRepository, WarmProgress } from './contract.ts';
+import type { LastingWarm, PassOutcome, PassState, WarmedRepository, WarmProgress } from './contract.ts';
 import { runPass, type PassDeps } from './pass.ts';
 import {
   CLAIMS_PREFIX,
@@ -53,7 +53,7 @@ interface UnderWay {
   readonly listeners: Set<(progress: WarmProgress) => void>;
 }
 
-export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
+export function createWarm(deps: WarmDeps, options: WarmOptions): LastingWarm {
   const { now, logger, metrics, periodic, isOwn = () => true } = deps;
   const ending = new AbortController();
   const underWay = new Map<string, UnderWay>();
@@ -162,6 +162,28 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
     return outcome === 'failed' ? 'failed' : 'done';
   }
 
+  async function warmNow(
+    repository: Repository,
+    onProgress?: (progress: WarmProgress) => void,
+  ): Promise<WarmedRepository> {
+    const startedAtMs = now();
+    const failed = (error: string): WarmedRepository => ({
+      repo: repository.name,
+      path: 'fetch',
+      status: 'error',
+      ms: now() - startedAtMs,
+      error,
+    });
+    if (ending.signal.aborted) return failed('hotpack is shutting down');
+    try {
+      const wasHere = isOwn(repository) && (await isHere(deps, repository));
+      const attempt = await joinOrWarm({ repository, wasHere, waits: true, onProgress });
+      return attempt.kind === 'ended' ? attempt.result : failed('another instance is at it');
+    } catch (error) {
+      return failed(ending.signal.aborted ? 'hotpack is shutting down' : storageMessage(error));
+    }
+  }
+
   return {
     start() {
       // Also without passes: what was warmed by hand counts as such after a restart, too.
@@ -174,24 +196,8 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): Warm {
       await Promise.allSettled([recalling, ...[...underWay.values()].map(({ done }) => done)]);
     },
     state: () => ({ ...pass, repos: [...ended] }),
-    async warmRepository(repository: Repository, onProgress) {
-      const startedAtMs = now();
-      const failed = (error: string): WarmedRepository => ({
-        repo: repository.name,
-        path: 'fetch',
-        status: 'error',
-        ms: now() - startedAtMs,
-        error,
-      });
-      if (ending.signal.aborted) return failed('hotpack is shutting down');
-      try {
-        const wasHere = isOwn(repository) && (await isHere(deps, repository));
-        const attempt = await joinOrWarm({ repository, wasHere, waits: true, onProgress });
-        return attempt.kind === 'ended' ? attempt.result : failed('another instance is at it');
-      } catch (error) {
-        return failed(ending.signal.aborted ? 'hotpack is shutting down' : storageMessage(error));
-      }
-    },
+    warmRepository: warmNow,
+    warmLater: async (repository) => void (await warmNow(repository)),
     isWarmed: (repo) => warmed.has(repo),
   };
 }

@@ -91,13 +91,20 @@ async function seedCounts(worker: Workerd, clones: Readonly<Record<string, numbe
   await importClones(openCloudflareKv(namespace), lines, { now: Date.now, keptDays: 90 });
 }
 
+const ADMIN_TOKEN = 'admin-token-of-workers';
+
+function api(worker: Workerd, path: string, init: RequestInit & { readonly isolate?: number } = {}): Promise<Response> {
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
+  return fetch(`${worker.urls[init.isolate ?? 0]}${path}`, { ...init, headers });
+}
+
 const COUNTED = { 'up/team/a': 9, 'up/team/b': 8, 'up/team/c': 7, 'up/team/d': 1 };
 
 async function openCounted(): Promise<Workerd> {
   const worker = await open({
     bindings: ['BUCKET', 'KV', 'QUEUE'],
     isolates: 2,
-    env: { HOTPACK_PREWARM_MOST_CLONED_REPOS: '3' },
+    env: { HOTPACK_PREWARM_MOST_CLONED_REPOS: '3', HOTPACK_ADMIN_TOKEN: ADMIN_TOKEN },
   });
   for (const name of Object.keys(COUNTED)) upstream.add(name, datedRepository());
   await seedCounts(worker, COUNTED);
@@ -135,11 +142,66 @@ test('the first requests of two isolates warm what is cloned most, once, and wai
   expect(await warmth(worker)).toEqual({ fetched: [1, 1, 1, 0], refused: 0 });
 });
 
-test('the cron alone warms', async () => {
+test('the cron alone warms; every isolate tells of the pass, and counts who was served of it', async () => {
   const worker = await openCounted();
+  const report = async (): Promise<unknown> => (await api(worker, '/api/v1/prewarm', { isolate: 1 })).json();
+  expect(await report()).toEqual({ running: false, startedAt: null, endedAt: null, outcome: null, repos: [] });
   await worker.cron();
-  await worker.waitFor('prewarm.repo', 3);
+  const warmed = ['a', 'b', 'c'].map((name) => ({
+    repo: `up/team/${name}`,
+    path: 'clone',
+    status: 'ok',
+    ms: expect.any(Number),
+  }));
+  await expect
+    .poll(report, { timeout: 20_000 })
+    .toMatchObject({ running: false, outcome: 'complete', endedAt: expect.any(String) });
+  expect(await report()).toMatchObject({ repos: expect.arrayContaining(warmed) });
   expect(await warmth(worker)).toEqual({ fetched: [1, 1, 1, 0], refused: 0 });
+  const metrics = await Promise.all(worker.urls.map(async (url) => (await fetch(`${url}/metrics`)).text()));
+  const counts = metrics.map((text) => /^hotpack_warmed_requests_total\{source="mirror"\} (\d+)$/m.exec(text)?.[1]);
+  expect(counts).toEqual(['2', '1']);
+});
+
+test('what is warmed by hand is taken by the queue and goes on when the asker leaves, or is told to its end', async () => {
+  const worker = await open({
+    bindings: ['BUCKET', 'KV', 'QUEUE'],
+    isolates: 2,
+    env: { HOTPACK_ADMIN_TOKEN: ADMIN_TOKEN },
+  });
+  for (const name of ['up/team/a', 'up/team/b', 'up/team/d']) upstream.add(name, datedRepository());
+  const path = (name: string): string => `/api/v1/repos/up/team/${name}/-/warm`;
+  const held = upstream.when({ kind: 'fetch' }, { do: 'hold', stage: 'request' });
+  const left = await api(worker, path('a'), { method: 'POST' });
+  expect([left.status, await left.json()]).toEqual([202, { repo: 'up/team/a', job: 'warm:up/team/a' }]);
+  const leaving = new AbortController();
+  const first = await api(worker, `${path('d')}?wait=1`, { method: 'POST', signal: leaving.signal });
+  await held.arrived();
+  leaving.abort();
+  await first.text().catch(() => undefined);
+  held.remove();
+  const told = await (await api(worker, `${path('b')}?wait=1`, { method: 'POST', isolate: 1 })).text();
+  expect(
+    told
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown),
+  ).toEqual([
+    { repo: 'up/team/b', waiting: true },
+    { repo: 'up/team/b', path: 'clone', status: 'ok', ms: expect.any(Number) },
+  ]);
+  await expect
+    .poll(
+      () =>
+        worker
+          .logged('prewarm.repo')
+          .map(({ repo, status }) => `${String(repo)} ${String(status)}`)
+          .toSorted(),
+      {
+        timeout: 20_000,
+      },
+    )
+    .toEqual(['up/team/a ok', 'up/team/b ok', 'up/team/d ok']);
 });
 
 /** Where an event of the queue is killed, and how often upstream is then asked for the pack in all. */

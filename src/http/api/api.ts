@@ -43,7 +43,10 @@ async function answerApi(deps: ApiDeps, event: H3Event): Promise<Response> {
   if (warming.kind === 'repository') {
     if (req.method !== 'POST') return errorResponse(wrongMethod('POST'), { allow: 'POST' });
     if (comesFromPage(req.headers)) return errorResponse(FROM_PAGE);
-    return answerWarm(deps.warm, warming.repository, url.searchParams.get('wait') === '1');
+    return answerWarm(deps.warm, warming.repository, {
+      waits: url.searchParams.get('wait') === '1',
+      keepAlive: (work) => deps.keepAlive?.(event, work),
+    });
   }
   const route = Object.hasOwn(ROUTES, url.pathname) ? ROUTES[url.pathname] : undefined;
   if (route === undefined) return errorResponse({ status: 404, code: 'not_found', message: 'there is nothing here' });

@@ -18,6 +18,8 @@ export interface ApiDeps {
   readonly adminToken: string | undefined;
   /** Who sent the request, by the connection and not by what the request says; undefined where that is not known. */
   readonly peerOf: (event: H3Event) => string | undefined;
+  /** Where the runtime ends with its requests: keeps it alive for work that outlives this one's answer. */
+  readonly keepAlive?: ((event: H3Event, work: Promise<unknown>) => void) | undefined;
 }
 
 /** What a route answers: JSON, or an error that names what was wrong. */

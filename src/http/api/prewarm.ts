@@ -1,8 +1,8 @@
 /** `GET /api/v1/prewarm`: the pass that runs, or the last one. */
 import { dateOf, type ApiAnswer, type ApiDeps } from './contract.ts';
 
-export function answerPrewarm(deps: Pick<ApiDeps, 'warm'>): Promise<ApiAnswer> {
-  const { running, startedAtMs, endedAtMs, outcome, repos } = deps.warm.state();
+export async function answerPrewarm(deps: Pick<ApiDeps, 'warm'>): Promise<ApiAnswer> {
+  const { running, startedAtMs, endedAtMs, outcome, repos } = await deps.warm.state();
   const value = {
     running,
     startedAt: dateOf(startedAtMs),
@@ -10,5 +10,5 @@ export function answerPrewarm(deps: Pick<ApiDeps, 'warm'>): Promise<ApiAnswer> {
     outcome: outcome ?? null,
     repos,
   };
-  return Promise.resolve({ kind: 'json', value });
+  return { kind: 'json', value };
 }

@@ -29,11 +29,15 @@ export function parseWarmPath(pathname: string, upstreams: ReadonlyMap<string, U
   }
 }
 
-/** 202 at once, or NDJSON that ends with the status. The work goes on where the asker leaves. */
-export function answerWarm(warm: Warm, repository: Repository, waits: boolean): Response {
+/** 202 at once, or NDJSON that ends with the status. The work goes on where the asker leaves, for as long as `keepAlive` may keep it. */
+export function answerWarm(
+  warm: Warm,
+  repository: Repository,
+  options: { readonly waits: boolean; readonly keepAlive: (work: Promise<unknown>) => void },
+): Response {
   const headers = { 'cache-control': 'no-store' };
-  if (!waits) {
-    void warm.warmRepository(repository);
+  if (!options.waits) {
+    options.keepAlive(warm.warmLater(repository));
     return Response.json({ repo: repository.name, job: `warm:${repository.name}` }, { status: 202, headers });
   }
   const encoder = new TextEncoder();
@@ -49,11 +53,12 @@ export function answerWarm(warm: Warm, repository: Repository, waits: boolean): 
         else if (progress.kind === 'waiting') write({ repo: repository.name, waiting: true });
         else if (progress.bytes - told >= PROGRESS_BYTES) write({ bytes: (told = progress.bytes) });
       };
-      void warm.warmRepository(repository, onProgress).then((result: WarmedRepository) => {
+      const work = warm.warmRepository(repository, onProgress).then((result: WarmedRepository) => {
         write(result);
         if (isOpen) controller.close();
         isOpen = false;
       });
+      options.keepAlive(work);
     },
     cancel() {
       isOpen = false;

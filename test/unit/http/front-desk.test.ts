@@ -29,6 +29,7 @@ const coldWarm: HttpDeps['warm'] = {
   stop: () => Promise.resolve(),
   state: () => ({ running: false, startedAtMs: undefined, endedAtMs: undefined, outcome: undefined, repos: [] }),
   warmRepository: () => Promise.reject(new Error('not asked for here')),
+  warmLater: () => Promise.resolve(),
   isWarmed: () => false,
 };
 

@@ -7,7 +7,7 @@ import { createMemoryStorage } from '../../../src/storage/drivers/memory.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { repositoryOfName, type Repository } from '../../../src/upstream/repository.ts';
-import type { Warm, WarmProgress } from '../../../src/warm/contract.ts';
+import type { LastingWarm, WarmProgress } from '../../../src/warm/contract.ts';
 import { createWarm } from '../../../src/warm/warm.ts';
 import { createFakeClock, type FakeClock } from '../jobs/fake-clock.ts';
 
@@ -29,7 +29,7 @@ interface Town {
 }
 
 interface Instance {
-  readonly warm: Warm;
+  readonly warm: LastingWarm;
   readonly log: string[];
   /** Begins a pass, once `start` was called. */
   readonly pass: () => Promise<unknown>;
