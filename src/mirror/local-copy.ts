@@ -7,27 +7,28 @@
 import { raceSignal, throwIfAborted } from '../bytes/abort.ts';
 import { isHotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
-import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
+import { NO_REFS, type RefsSnapshot } from '../protocol/refs-snapshot.ts';
 import type { Storage } from '../storage/contract.ts';
 import { Catalog } from './catalog/catalog.ts';
 import type { Merge, Publication } from './catalog/edits.ts';
 import { editMerge, editPublication, editReset } from './catalog/edits.ts';
-import { ofBranches, type Manifest, type Visibility } from './catalog/manifest.ts';
+import { editRepack, madeBy, type Repack } from './catalog/edit-repack.ts';
+import { ofBranches, type Manifest, type PackRecord, type Visibility } from './catalog/manifest.ts';
 import type { MirrorKeys } from './keys.ts';
 import { mirrorKeys } from './keys.ts';
 import { openPacks, removePacks } from './packs.ts';
 import type { PackTables } from './pack-tables.ts';
 import { evictMirror } from './maintenance/evict-mirror.ts';
 import { removeGarbage } from './maintenance/garbage.ts';
-import { heldOf, parseHead, parsePackedRefs, writeHead, writePackedRefs } from './refs/held-refs.ts';
+import { readHeldFiles, writeHeldFiles, writeLayout } from './refs/git-files.ts';
+import { heldOf } from './refs/held-refs.ts';
+import { advertisedOids } from './refs/tips.ts';
 import { createCopyMemory, type CopyMemory } from './repository-memory.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
 import { SharedPacks } from './snapshot.ts';
 
 /** What has been open for so long is held against the store before it is used. */
 const READ_AGAIN_MS = 10 * 60 * 1000;
-const MAX_REFS_BYTES = 512 * 1024 * 1024;
-const CONFIG = '[core]\n\trepositoryformatversion = 0\n\tfilemode = false\n\tbare = true\n';
 
 export interface LocalCopyOptions {
   readonly storage: Storage;
@@ -140,6 +141,40 @@ export class LocalCopy {
     });
   }
 
+  /**
+   * Puts packs at rest, which hold what is needed of the mirror's packs, in their place. `lost`: somebody else has changed these, or a
+   * ref is held by now whose object would go; then the new packs are gone. Nothing is done yet where packs have come meanwhile
+   * that were not checked: these are given.
+   */
+  repack(repack: Repack): Promise<'repacked' | 'lost' | readonly PackRecord[]> {
+    return this.#inTurn(async () => {
+      const { storage, now, onStored } = this.#options;
+      let refusal: Exclude<ReturnType<typeof editRepack>, Manifest> = 'lost';
+      const edit = (current: Manifest | undefined): Manifest | undefined => {
+        const edited = editRepack(current, repack, now());
+        if (typeof edited === 'object' && 'packs' in edited) return edited;
+        refusal = edited;
+        return undefined;
+      };
+      const present = await this.#opened?.catch(() => undefined);
+      const planned = edit(await this.#catalog.read());
+      const opened = planned && (await this.#openAll(planned));
+      const isHere = (oid: Oid): boolean => opened === undefined || opened.packs.store.find(oid) >= 0;
+      const holdsAll = present === undefined || [...advertisedOids(present.held)].every(isHere);
+      const manifest = holdsAll && opened !== undefined ? await this.#catalog.swap(edit) : undefined;
+      if (opened === undefined || manifest === undefined) {
+        opened?.packs.release();
+        if (refusal === 'lost') await removePacks(storage, this.keys.packFolder, madeBy(repack));
+        return refusal;
+      }
+      onStored(manifest.packs);
+      opened.manifest = manifest;
+      this.#opened = Promise.resolve(opened);
+      present?.packs.release();
+      return 'repacked';
+    });
+  }
+
   /** Looks whether another process has changed what is open here. True where it has. */
   refresh(): Promise<boolean> {
     return this.#inTurn(async () => {
@@ -178,14 +213,13 @@ export class LocalCopy {
     });
   }
 
-  /** Writes `packed-refs` and `HEAD`. Every ref's closure must be here. */
-  writeHeld(held: RefsSnapshot): Promise<void> {
+  /** Writes `packed-refs` and `HEAD`. Refs whose object was let go meanwhile are left out; every other one's closure must be here. */
+  writeHeld(refs: RefsSnapshot): Promise<void> {
     return this.#inTurn(async () => {
-      const { storage } = this.#options;
       const opened = await this.#opened;
+      const held = opened === undefined ? refs : heldOf(refs, (oid) => opened.packs.store.find(oid) >= 0);
       if (opened !== undefined) opened.held = held;
-      await storage.put(this.keys.packedRefs, writePackedRefs(held.refs));
-      await storage.put(this.keys.head, writeHead(held.head));
+      await writeHeldFiles(this.#options.storage, this.keys, held);
     });
   }
 
@@ -264,7 +298,7 @@ export class LocalCopy {
 
   async #publishNow(publication: Publication): Promise<'published' | 'stale' | 'crowded'> {
     // First: who is killed right after the swap leaves a mirror that git takes for a repository.
-    await this.#writeLayout();
+    await writeLayout(this.#options.storage, this.keys);
     const outcome = await this.#swapIn(publication);
     if (outcome === 'crowded') return outcome;
     if (outcome === 'stale') {
@@ -338,8 +372,7 @@ export class LocalCopy {
   async #writeEmpty(edit: (current: Manifest) => Manifest): Promise<void> {
     const { storage } = this.#options;
     await this.#catalog.swap((current) => current && edit(current));
-    await storage.put(this.keys.packedRefs, writePackedRefs([]));
-    await storage.put(this.keys.head, writeHead({ kind: 'absent' }));
+    await writeHeldFiles(storage, this.keys, NO_REFS);
   }
 
   /** Opens what `manifest` names in place of what is open; readers of that keep it. */
@@ -371,31 +404,12 @@ export class LocalCopy {
     const closedPacks = ofBranches(manifest.packs).length;
     const open = await openPacks(storage, { folder: this.keys.packFolder, names, closedPacks, cacheBytes, tables });
     try {
-      // Refs that an interrupted change left behind may name what is not here.
-      const held = heldOf(await this.#readHeld(), (oid) => open.store.find(oid) >= 0);
+      const held = heldOf(await readHeldFiles(storage, this.keys), (oid) => open.store.find(oid) >= 0);
       return { manifest, held, readAtMs: this.#options.now(), packs: new SharedPacks(open) };
     } catch (error) {
       await open.close();
       throw error;
     }
-  }
-
-  async #readHeld(): Promise<RefsSnapshot> {
-    const { storage } = this.#options;
-    const [packedRefs, head] = await Promise.all([
-      storage.readAll(this.keys.packedRefs, MAX_REFS_BYTES),
-      storage.readAll(this.keys.head, MAX_REFS_BYTES),
-    ]);
-    const refs = packedRefs.kind === 'absent' ? [] : parsePackedRefs(packedRefs.bytes);
-    return { refs, head: head.kind === 'absent' ? { kind: 'absent' } : parseHead(head.bytes, refs) };
-  }
-
-  /** What makes git see a repository; `HEAD` last, since without it there is none. */
-  async #writeLayout(): Promise<void> {
-    const { storage } = this.#options;
-    await storage.create(this.keys.refsFolder, new Uint8Array());
-    await storage.create(this.keys.config, new TextEncoder().encode(CONFIG));
-    await storage.create(this.keys.head, writeHead({ kind: 'absent' }));
   }
 }
 

@@ -15,9 +15,7 @@ import type { FillOutcome, FillRequest } from './fill.ts';
 import { runFill } from './fill.ts';
 import { FILL_CLAIM_TTL_MS, fillOnce } from './fill-claim.ts';
 import { LocalCopy, missingOf } from './local-copy.ts';
-import { BitmapJobs } from './maintenance/bitmap-jobs.ts';
-import { Consolidation } from './maintenance/consolidation.ts';
-import { planMerge } from './maintenance/plan-merge.ts';
+import { Maintenance } from './maintenance/maintenance.ts';
 import { Advertised } from './refs/advertised.ts';
 import type { BoundaryCheck } from './refs/boundary-check.ts';
 import type { RefsAnswer, RefsAsking, RefsCheck, RefsScope } from './refs/refs-ledger.ts';
@@ -50,8 +48,7 @@ export class Mirror {
   readonly #copy: LocalCopy;
   readonly #context: MirrorContext;
   readonly #limit: SizeLimit;
-  readonly #consolidation: Consolidation;
-  readonly #bitmaps: BitmapJobs;
+  readonly #maintenance: Maintenance;
   readonly #ledger: RefsLedger;
   readonly #boundary: BoundaryCheck;
   readonly #advertised: Advertised;
@@ -79,9 +76,9 @@ export class Mirror {
       now,
       onStored: (packs) => {
         services.onStored?.();
-        if (planMerge(packs) !== undefined) this.#mergeSoon();
+        this.#maintenance.packsChanged(packs);
       },
-      makeRoom: (signal) => this.#consolidation.makeRoom(signal),
+      makeRoom: (signal) => this.#maintenance.makeRoom(signal),
       onEmptied: () => services.onEmptied?.(repository),
       onDamage: (error) => logger.error('mirror_damaged', { repo: repository.name, error }),
       memory: memory.copy,
@@ -95,8 +92,7 @@ export class Mirror {
       memory: memory.limit,
     });
     this.#context = { repository, services, copy: this.#copy, limit: this.#limit };
-    this.#consolidation = new Consolidation(this.#context);
-    this.#bitmaps = new BitmapJobs(this.#context);
+    this.#maintenance = new Maintenance(this.#context);
     this.#advertised = new Advertised(storage, this.#copy.keys.advertised, memory.advertised);
     this.#wants = new Wants(
       this.#context,
@@ -359,7 +355,7 @@ export class Mirror {
         logger.info(event, { repo, outcome: value, ms: now() - startedAtMs });
         if (value === 'filled') this.#services.onMoved?.(this.repository);
         if (value === 'elsewhere') void this.#fillLater(request);
-        else if (value !== 'too_large') this.#background(this.#bitmaps.see());
+        else if (value !== 'too_large') this.#background(this.#maintenance.see());
       } else if (outcome.kind === 'failed') {
         this.#memory.backoff.failed();
         const fields = { repo, error: outcome.error, retryAtMs: this.#memory.backoff.blockedUntilMs };
@@ -385,7 +381,7 @@ export class Mirror {
     if (isCurrent === 'behind' && asker !== this.#warmer) this.#updateSoon(asker);
     await this.#keepAdvertised();
     // Made by an earlier process, or not made; where requests do no work of their own it is left to who fills.
-    if (this.#services.handOver === undefined) await this.#bitmaps.see();
+    if (this.#services.handOver === undefined) await this.#maintenance.see();
   }
 
   /** Whether all that upstream shows is here, under the names that it shows. `too_large`: and more than may be. */
@@ -447,30 +443,11 @@ export class Mirror {
     const submitted = submitJob(jobs, job, watching);
     void submitted.done.then((outcome) => {
       if (outcome.kind === 'failed' && !isBackground) logger.warn('ingest_failed', { repo, error: outcome.error });
-      const isMoved = outcome.kind === 'done' && (outcome.value === 'fetched' || outcome.value === 'current');
-      if (isMoved) this.#services.onMoved?.(this.repository);
+      if (outcome.kind !== 'done') return;
+      if (outcome.value === 'fetched' || outcome.value === 'current') this.#services.onMoved?.(this.repository);
+      this.#background(this.#maintenance.see());
     });
     return submitted;
-  }
-
-  /** Beside whatever else is done with this mirror, and behind everything that somebody waits for. */
-  #mergeSoon(): void {
-    const repo = this.repository.name;
-    const job: Job<number> = {
-      kind: 'maintenance',
-      repo,
-      lane: 'maintenance',
-      key: `maintenance:${repo}`,
-      priority: 'background',
-      abandonWhenUnwatched: false,
-      run: (signal) => this.#consolidation.run(signal),
-    };
-    const { jobs, logger, keepAlive } = this.#services;
-    const done = submitJob(jobs, job).done.then((outcome) => {
-      if (outcome.kind === 'failed') logger.warn('job_failed', { kind: job.kind, repo, error: outcome.error });
-      return this.#bitmaps.see();
-    });
-    keepAlive?.(done);
   }
 
   #storageFailed(error: unknown): void {

@@ -11,6 +11,7 @@ import type { ObjectStore } from '../pack/object-store.ts';
 import type { Bitset } from '../pack/walk/bitset.ts';
 import { closure, reachesAll } from '../pack/walk/reachable.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
+import type { Stray } from './catalog/manifest.ts';
 import { advertisedOids } from './refs/tips.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
 
@@ -29,6 +30,11 @@ export interface ServableQuestion {
   readonly signal: AbortSignal;
 }
 
+/** Whether upstream's yes to it is still believed. */
+export function isYoung(stray: Stray, nowMs: number): boolean {
+  return nowMs - stray.confirmedAtMs < CONFIRMED_MS;
+}
+
 const closures = new WeakMap<ObjectStore, { readonly key: string; readonly bits: Promise<Bitset> }>();
 
 /** Those of `wants` that upstream must confirm before they may be served. */
@@ -42,7 +48,7 @@ export async function unconfirmedWants(question: ServableQuestion): Promise<read
 
   const { strays } = snapshot.manifest;
   if (strays.length === 0 && !hasLetGo(snapshot.held, advertised)) return [];
-  const young = strays.filter((stray) => nowMs - stray.confirmedAtMs < CONFIRMED_MS).map((stray) => stray.oid);
+  const young = strays.filter((stray) => isYoung(stray, nowMs)).map((stray) => stray.oid);
   const asked = open.filter((oid) => !young.includes(oid));
   if (asked.length === 0) return asked;
 

@@ -41,6 +41,10 @@ export class SharedPacks {
     this.#letGo = resolve;
   }
 
+  get store(): ObjectStore & PackedObjects {
+    return this.#packs.store;
+  }
+
   get isIdle(): boolean {
     return this.#users <= 1;
   }

@@ -28,6 +28,7 @@ export type EventName =
   | 'mirror_evicted'
   | 'mirror_too_large'
   | 'packs_merged'
+  | 'mirror_repacked'
   | 'packs_removed'
   | 'bitmap_made'
   // stored answers

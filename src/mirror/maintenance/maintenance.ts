@@ -1,0 +1,60 @@
+/**
+ * What is done with a mirror's packs of itself, as background jobs in a lane of their own: beside whatever else is done with the
+ * mirror, and behind everything that somebody waits for. Packs are merged when there are many, written anew when much of them is of
+ * no use, and the largest of branches has a bitmap.
+ */
+import type { Job } from '../../jobs/job.ts';
+import type { Manifest } from '../catalog/manifest.ts';
+import type { MirrorContext } from '../services.ts';
+import { submitJob } from '../services.ts';
+import { BitmapJobs } from './bitmap-jobs.ts';
+import { Consolidation } from './consolidation.ts';
+import { planMerge } from './plan-merge.ts';
+import { RepackJobs } from './repack-jobs.ts';
+
+export class Maintenance {
+  readonly #context: MirrorContext;
+  readonly #consolidation: Consolidation;
+  readonly #repacks: RepackJobs;
+  readonly #bitmaps: BitmapJobs;
+
+  constructor(context: MirrorContext) {
+    this.#context = context;
+    this.#consolidation = new Consolidation(context);
+    this.#repacks = new RepackJobs(context);
+    this.#bitmaps = new BitmapJobs(context);
+  }
+
+  /** Makes the packs fewer at once: there are too many for another. Rejects where that cannot be done. */
+  makeRoom(signal: AbortSignal): Promise<void> {
+    return this.#consolidation.makeRoom(signal);
+  }
+
+  /** To be called with the packs that there are where they came or went. */
+  packsChanged(packs: Manifest['packs']): void {
+    if (planMerge(packs) === undefined) return;
+    const { repository, services } = this.#context;
+    const { jobs, logger, keepAlive } = services;
+    const repo = repository.name;
+    const job: Job<number> = {
+      kind: 'maintenance',
+      repo,
+      lane: 'maintenance',
+      key: `maintenance:${repo}`,
+      priority: 'background',
+      abandonWhenUnwatched: false,
+      run: (signal) => this.#consolidation.run(signal),
+    };
+    const done = submitJob(jobs, job).done.then((outcome) => {
+      if (outcome.kind === 'failed') logger.warn('job_failed', { kind: job.kind, repo, error: outcome.error });
+      return this.#bitmaps.see();
+    });
+    keepAlive?.(done);
+  }
+
+  /** To be called where refs or packs may have changed. Resolves when what is due has been done. Never rejects. */
+  async see(): Promise<void> {
+    await this.#repacks.see();
+    await this.#bitmaps.see();
+  }
+}
