@@ -44,6 +44,19 @@ describe.skipIf(withoutRedis !== '')(`over one bucket and one Redis${withoutRedi
     await expect.poll(exported, { timeout: 10_000 }).toContain('"clones":12}');
   });
 
+  test('a Redis that has lost what it held is told it again, with the next count of each', async () => {
+    const env = { HOTPACK_KV: kv(), HOTPACK_KV_FLUSH_INTERVAL: '200ms' };
+    const servers = await Promise.all([1, 2].map(() => fleet.startServer(env)));
+    const [one, two] = servers as [(typeof servers)[0], (typeof servers)[0]];
+    for (const server of [one, one, two]) await fleet.clone(server, ['--depth=1', '--no-checkout']);
+    await expect.poll(exported, { timeout: 10_000 }).toContain('"clones":3}');
+    await redis.kill9();
+    redis = await startRedis(redis.port);
+    expect(await exported()).toBe('');
+    for (const server of servers) await fleet.clone(server, ['--depth=1', '--no-checkout']);
+    await expect.poll(exported, { timeout: 20_000 }).toContain('"clones":5}');
+  });
+
   test('what one has warmed and updated another one takes over, though upstream gives it nothing', async () => {
     const env = { HOTPACK_KV: kv(), HOTPACK_PREWARM_MOST_CLONED_REPOS: '5' };
     await importCounts({ HOTPACK_KV: kv() }, [{ repo: fleet.name, daysAgo: 1, clones: 3 }]);

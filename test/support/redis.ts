@@ -1,5 +1,6 @@
 /** A real Redis for tests, on a port of its own, keeping nothing. */
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { temporaryFolder } from './git.ts';
 
@@ -13,10 +14,16 @@ export const withoutRedis: string = hasRedis || isRequired ? '' : ': skipped, re
 export interface Redis {
   readonly port: number;
   readonly stop: () => void;
+  /** As a machine that goes away: whatever it held is lost. */
+  readonly kill9: () => Promise<void>;
 }
 
-export async function startRedis(): Promise<Redis> {
-  const port = await freePort();
+/** `port`: where another one was before; default: any. */
+export async function startRedis(port?: number): Promise<Redis> {
+  return startRedisAt(port ?? (await freePort()));
+}
+
+async function startRedisAt(port: number): Promise<Redis> {
   const folder = temporaryFolder('redis');
   const server = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder], {
     stdio: 'pipe',
@@ -27,7 +34,14 @@ export async function startRedis(): Promise<Redis> {
       if (chunk.toString('utf8').includes('Ready to accept connections')) resolve();
     });
   });
-  return { port, stop: () => void server.kill() };
+  return {
+    port,
+    stop: () => void server.kill(),
+    async kill9() {
+      server.kill('SIGKILL');
+      await once(server, 'exit');
+    },
+  };
 }
 
 export function freePort(): Promise<number> {

@@ -2,7 +2,8 @@
  * Blocks in files of a folder, for Node and Deno: a cache that may be lost as a whole or in part at any time. A file's name is the hash
  * of its block's name, its last four bytes are the CRC-32 of the others: what a power cut, a full disk or somebody else made
  * of it is noticed, and the block is read from the store again. Written beside the reads, at most `MAX_WAITING_BYTES` at a time;
- * what comes faster than the disk takes it is not kept. Whatever the disk says, nobody is told: the store has everything.
+ * what comes faster than the disk takes it is not kept. Whatever the disk says, nobody is told: the store has everything. A disk
+ * that is full before the bound is reached gets room for the next block from the oldest ones.
  *
  * At most `maxBytes` in files, least recently used out first; after a restart the order is that of their writing. Several
  * processes may share the folder: each holds its own writes to the bound.
@@ -12,6 +13,7 @@ import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from 'node:
 import { join } from 'node:path';
 import { crc32 } from '../../bytes/crc32.ts';
 import type { Blocks } from '../caching/block-cache.ts';
+import { hasErrno } from './fs/fs-error.ts';
 
 const BLOCK_BYTES = 1024 * 1024;
 const CRC_BYTES = 4;
@@ -43,9 +45,9 @@ export async function openDiskBlocks({ folder, maxBytes }: DiskBlocksOptions): P
     kept.delete(name);
     await unlink(join(folder, name)).catch(() => undefined);
   }
-  async function makeRoom(): Promise<void> {
+  async function holdTo(bytes: number): Promise<void> {
     for (const [oldest] of kept) {
-      if (keptBytes <= maxBytes) return;
+      if (keptBytes <= bytes) return;
       // oxlint-disable-next-line no-await-in-loop -- one file at a time beside the reads
       await remove(oldest);
     }
@@ -60,9 +62,10 @@ export async function openDiskBlocks({ folder, maxBytes }: DiskBlocksOptions): P
       await writeFile(temp, file);
       await rename(temp, join(folder, name));
       note(name, file.length);
-      await makeRoom();
-    } catch {
+      await holdTo(maxBytes);
+    } catch (error) {
       await unlink(temp).catch(() => undefined);
+      if (hasErrno(error, 'ENOSPC', 'EDQUOT')) await holdTo(keptBytes - file.length);
     }
   }
 

@@ -1,6 +1,9 @@
 /** What the caches in front of a store keep, and what becomes of them. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readAllStream } from '../../../src/bytes/streams.ts';
 import { withBlockCache, type Blocks } from '../../../src/storage/caching/block-cache.ts';
@@ -11,7 +14,7 @@ import { createS3Storage } from '../../../src/storage/drivers/s3.ts';
 import type { DriverStorage } from '../../../src/storage/drivers/unstorage-driver.ts';
 import { temporaryFolder } from '../../support/git.ts';
 import { startS3Server, type S3Server } from '../../support/s3-server.ts';
-import { bytesOf, equalBytes } from '../../support/storage-contract/context.ts';
+import { bytesOf, equalBytes, range } from '../../support/storage-contract/context.ts';
 
 const MIB = 1024 * 1024;
 const whole = bytesOf(3 * MIB + 17);
@@ -119,12 +122,34 @@ describe('on disk', () => {
     writeFileSync(join(folder, one), bytes);
     truncateSync(join(folder, two), 2);
     rmSync(join(folder, three));
-    const reader = await openReader(await overDisk());
+    const storage = await overDisk();
+    const reader = await openReader(storage);
     await expectRange(reader, 0, whole.length);
     expect(gets()).toBeGreaterThan(0);
-    rmSync(folder, { recursive: true });
+    // Blocks are being written there.
+    rmSync(folder, { recursive: true, maxRetries: 10, retryDelay: 10 });
     await expectRange(reader, 0, whole.length);
+    await storage.close();
     expect(readdirSync(folder).filter((name) => name.startsWith('tmp-'))).toEqual([]);
+  });
+
+  test('of a process that is killed is whole or not there, and nothing of it lies about', async () => {
+    const program = join(import.meta.dirname, '../../support/blocks-process.ts');
+    for (const afterMs of [0, 5, 11]) {
+      const child = spawn(process.execPath, [program, 'write', folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+      await once(child.stdout, 'data');
+      await sleep(afterMs);
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      const blocks = await openDiskBlocks({ folder, maxBytes: 2000 * MIB });
+      const found = await Promise.all(range(1000).map(async (n) => blocks.get(`block ${n}`)));
+      expect(found.some((bytes) => bytes !== undefined)).toBe(true);
+      for (const [n, bytes] of found.entries()) {
+        if (bytes !== undefined) expect(equalBytes(bytes, bytesOf(MIB, n))).toBe(true);
+      }
+      expect(readdirSync(folder).filter((name) => name.startsWith('tmp-'))).toEqual([]);
+      await blocks.close();
+    }
   });
 
   test('holds its bound, also after a restart', async () => {

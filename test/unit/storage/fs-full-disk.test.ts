@@ -1,32 +1,35 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { canMount, onSmallDisk, smallDisk } from '../../support/small-disk.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'hotpack-full-'));
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
-});
+/** What one of the test's programs prints, run on a disk that is soon full. */
+function printed(program: string, args: string, size?: string): unknown {
+  const path = join(import.meta.dirname, '../../support', program);
+  return JSON.parse(execFileSync(...onSmallDisk(`'${process.execPath}' '${path}' ${args}`, size)).toString());
+}
 
-/** Runs `command` where `folder` is a disk of 1 MiB that nobody else sees. */
-const onSmallDisk = (command: string): [string, string[]] => [
-  'unshare',
-  ['--map-root-user', '--user', '--mount', 'sh', '-c', `mount -t tmpfs -o size=1m none '${folder}' && ${command}`],
-];
-const canMount = spawnSync(...onSmallDisk('true')).status === 0;
-
-describe('fs storage on a full disk', () => {
-  // Skipped where the system lets no user mount a small disk.
-  it.skipIf(!canMount)('says so with the cause, and goes on when there is room', () => {
-    const program = join(import.meta.dirname, '../../support/storage-on-full-disk.ts');
-    const printed = execFileSync(...onSmallDisk(`'${process.execPath}' '${program}' '${folder}/store'`)).toString();
-    expect(JSON.parse(printed)).toEqual({
+// Skipped where the system lets no user mount a small disk.
+describe.skipIf(!canMount)('on a full disk', () => {
+  it('fs storage says so with the cause, and goes on when there is room', () => {
+    expect(printed('storage-on-full-disk.ts', `'${smallDisk}/store'`)).toEqual({
       writing: 'storage_unavailable ENOSPC',
       whileFull: 'storage_unavailable ENOSPC',
       afterAbort: 'ok',
       keys: ['small'],
       names: ['small', 'tmp'],
     });
+  });
+
+  it('blocks of a bucket are kept as many as there is room for, the youngest ones, and none is wrong', () => {
+    const { kept, wrong } = printed('blocks-process.ts', `fill '${smallDisk}/blocks' 30`, '8m') as {
+      readonly kept: readonly number[];
+      readonly wrong: number;
+    };
+    expect(wrong).toBe(0);
+    expect(kept.length).toBeGreaterThanOrEqual(4);
+    expect(kept.length).toBeLessThan(8);
+    expect(kept.at(-1)).toBeGreaterThanOrEqual(28);
+    expect(kept[0]).toBeGreaterThan(15);
   });
 });
