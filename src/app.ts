@@ -12,6 +12,7 @@ import { createPeriodicJobs } from './jobs/periodic.ts';
 import { FILL_CLAIM_TTL_MS } from './mirror/fill-claim.ts';
 import { listMirrors } from './mirror/list-mirrors.ts';
 import { Eviction } from './mirror/maintenance/eviction.ts';
+import { FillRooms } from './mirror/maintenance/fill-rooms.ts';
 import { maxBytesOf } from './mirror/maintenance/max-bytes.ts';
 import { Mirrors, type MirrorSource } from './mirror/mirrors.ts';
 import { createRepositoryStates } from './mirror/repository-states.ts';
@@ -110,6 +111,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
       ...(platform.endsAnyTime === true ? { staging: { endsAfterBytes: Number.POSITIVE_INFINITY } } : {}),
       onStored: () => {
         storedMirrors.changed();
+        fillRooms.changed();
         eviction.changed();
       },
       onEmptied: forgetAnswers,
@@ -119,12 +121,19 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     },
     { maxOpen: OPEN_MIRRORS },
   );
-  const eviction = new Eviction({
+  const stored = {
     storage,
     maxBytes: () => maxBytesOf(config.maxBytes, storage),
     known: () => lasting.byRoot(),
-    onEvicted: () => storedMirrors.changed(),
     now,
+  };
+  const fillRooms = new FillRooms(stored);
+  const eviction = new Eviction({
+    ...stored,
+    onEvicted: () => {
+      storedMirrors.changed();
+      fillRooms.changed();
+    },
     logger,
     metrics,
   });
@@ -190,6 +199,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
         mirrorOf: (repository) => mirrors.of(repository),
         isOwn: platform.sharesStorage ? (repository) => lasting.known(repository.name) !== undefined : undefined,
         listMirrors: (signal) => listMirrors(storage, config.upstreams, signal),
+        roomFor: (heat, signal) => fillRooms.of(heat, signal),
         ...(expected === undefined
           ? {}
           : { makeAnswers: (repository, asked, signal) => expected.make(repository, asked, signal) }),

@@ -14,10 +14,11 @@ import type { PackRecord, Stray } from './catalog/manifest.ts';
 import { findStaged, forgetStaged, indexStaged, stagePack } from './edge/staged-pack.ts';
 import { splitPack } from './ingest/split-pack.ts';
 import { takeIn } from './ingest/take-in.ts';
+import type { FillRoom } from './maintenance/fill-rooms.ts';
 import { heldOf } from './refs/held-refs.ts';
 import { branchTips } from './refs/tips.ts';
 import type { Asker, MirrorContext } from './services.ts';
-import { giveUpMirror, withinLimit, type SizeGuard } from './size-limit.ts';
+import { giveUpMirror, withinLimit, type SizeGuard, type TooMuch } from './size-limit.ts';
 
 /** Somebody's clone of everything, to be read along. `leave` is to be called where it is not read. */
 export interface CloneStream {
@@ -34,19 +35,21 @@ export interface FillRequest {
   readonly asker: Asker;
   /** Absent: upstream is asked for the pack. */
   readonly stream?: CloneStream;
+  /** Where no hotter mirror is to go for it. */
+  readonly room?: FillRoom | undefined;
   /** Told of the bytes of the pack as they come. */
   readonly onBytes?: (bytes: number) => void;
 }
 
 /**
- * `empty`: upstream has no objects. `staged`: the bytes are here, and the next fill goes on from them. `too_large`: for a mirror,
+ * `empty`: upstream has no objects. `staged`: the bytes are here, and the next fill goes on from them. `TooMuch`: it was given up,
  * and nothing of it is left.
  */
-export type FillOutcome = 'filled' | 'empty' | 'staged' | 'too_large';
+export type FillOutcome = 'filled' | 'empty' | 'staged' | TooMuch;
 
 /** Rejects with what went wrong; then nothing is left behind, but for what was staged. */
 export async function runFill(context: MirrorContext, request: FillRequest, signal: AbortSignal): Promise<FillOutcome> {
-  const guard = context.limit.guard();
+  const guard = context.limit.guard([], request.room);
   const fill = context.services.staging === undefined || bringsMore(request) ? fillAtOnce : fillByStages;
   const outcome = await withinLimit(guard, fill(context, { ...request, guard }, signal));
   if (outcome === 'too_large') await giveUpMirror(context);

@@ -19,9 +19,16 @@ export interface MirrorKeys {
   readonly packFolder: string;
 }
 
+const ROOT = 'mirrors/';
+
 /** `repositoryKey` is `Repository.key`: `<upstream>/<path>.git`. */
 export function mirrorKeys(repositoryKey: string): MirrorKeys {
-  return mirrorKeysOfRoot(`mirrors/${repositoryKey}`);
+  return mirrorKeysOfRoot(`${ROOT}${repositoryKey}`);
+}
+
+/** `Repository.key` from `MirrorKeys.root`. */
+export function repositoryKeyOf(root: string): string {
+  return root.slice(ROOT.length);
 }
 
 /** As `mirrorKeys`, from `MirrorKeys.root`. */

@@ -15,6 +15,7 @@ import type { FillOutcome, FillRequest } from './fill.ts';
 import { runFill } from './fill.ts';
 import { FILL_CLAIM_TTL_MS, fillOnce } from './fill-claim.ts';
 import { LocalCopy, missingOf } from './local-copy.ts';
+import type { FillRoom } from './maintenance/fill-rooms.ts';
 import { Maintenance } from './maintenance/maintenance.ts';
 import { Advertised } from './refs/advertised.ts';
 import type { BoundaryCheck } from './refs/boundary-check.ts';
@@ -24,7 +25,7 @@ import { branchTips, combineRefs, sameRefs } from './refs/tips.ts';
 import { RepositoryMemory } from './repository-memory.ts';
 import type { Asker, MirrorContext, MirrorServices, Submitted, Waiting, Watching } from './services.ts';
 import { submitJob, valueOf } from './services.ts';
-import { giveUpMirror, SizeLimit } from './size-limit.ts';
+import { giveUpMirror, SizeLimit, type TooMuch } from './size-limit.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
 import type { UpdateOutcome } from './update.ts';
 import { runUpdate } from './update.ts';
@@ -36,8 +37,8 @@ const PUBLISH_INTERVAL_MS = 1_000;
 const NOTE_USE_MS = 60 * 60 * 1000;
 
 /** `fetched`: what upstream shows was not all here. `cloned`: nothing was. `empty`: upstream has no objects.
- * `staged`: a part of the first fill is done, and the next call goes on from there. `too_large`: there is no mirror of it. */
-export type WarmOutcome = 'unchanged' | 'fetched' | 'cloned' | 'empty' | 'staged' | 'too_large';
+ * `staged`: a part of the first fill is done, and the next call goes on from there. `TooMuch`: there is no mirror of it. */
+export type WarmOutcome = 'unchanged' | 'fetched' | 'cloned' | 'empty' | 'staged' | TooMuch;
 
 /** `elsewhere`: another instance is at it. */
 type Filled = FillOutcome | 'elsewhere';
@@ -212,9 +213,10 @@ export class Mirror {
 
   /**
    * Brings it up to what upstream shows now, on hotpack's own behalf, while nobody waits for it. Work that nobody else has joined
-   * ends with the signal. Rejects with what went wrong (`failureOf`, `timeout`, …); that is the caller's to log.
+   * ends with the signal. `room`: what a first fill may bring. Rejects with what went wrong (`failureOf`, `timeout`, …); that is the
+   * caller's to log.
    */
-  async warm(asker: Asker, waiting: Waiting): Promise<WarmOutcome> {
+  async warm(asker: Asker, waiting: Waiting, room?: FillRoom): Promise<WarmOutcome> {
     const { signal } = waiting;
     this.#warmer = asker;
     const answer = await this.refs('branches', { arrivedAtMs: this.#services.now(), asker, signal });
@@ -227,7 +229,7 @@ export class Mirror {
       const updated = await valueOf(this.#update('background', asker, waiting), waiting);
       if (updated !== 'absent') return updated === 'too_large' ? updated : 'fetched';
     }
-    const request: FillRequest = { refs: answer.check.refs, asker };
+    const request: FillRequest = { refs: answer.check.refs, asker, room };
     let filled = await valueOf(this.#filling ?? this.#fill(request, 'background', waiting), waiting);
     // A client's fill does not wait for another instance's, this one does.
     if (filled === 'elsewhere') filled = await valueOf(this.#fill(request, 'background', waiting), waiting);
@@ -355,7 +357,7 @@ export class Mirror {
         logger.info(event, { repo, outcome: value, ms: now() - startedAtMs });
         if (value === 'filled') this.#services.onMoved?.(this.repository);
         if (value === 'elsewhere') void this.#fillLater(request);
-        else if (value !== 'too_large') this.#background(this.#maintenance.see());
+        else if (value === 'filled') this.#background(this.#maintenance.see());
       } else if (outcome.kind === 'failed') {
         this.#memory.backoff.failed();
         const fields = { repo, error: outcome.error, retryAtMs: this.#memory.backoff.blockedUntilMs };

@@ -7,6 +7,7 @@
 import { HotpackError } from '../bytes/error.ts';
 import type { Storage } from '../storage/contract.ts';
 import type { Manifest } from './catalog/manifest.ts';
+import type { FillRoom } from './maintenance/fill-rooms.ts';
 import type { LimitMemory } from './repository-memory.ts';
 import type { MirrorContext } from './services.ts';
 
@@ -66,9 +67,9 @@ export class SizeLimit {
     return this.maxBytes > 0 && bytesOf(packs) > this.maxBytes;
   }
 
-  /** For one pack that is to come to those that are here. */
-  guard(here: Manifest['packs'] = []): SizeGuard {
-    return new SizeGuard(this.maxBytes === 0 ? Number.POSITIVE_INFINITY : this.maxBytes - bytesOf(here));
+  /** For one pack that is to come to those that are here. `room`: of all mirrors, where somebody else's must not go for it. */
+  guard(here: Manifest['packs'] = [], room?: FillRoom): SizeGuard {
+    return new SizeGuard(this.maxBytes === 0 ? Number.POSITIVE_INFINITY : this.maxBytes - bytesOf(here), room);
   }
 
   #isYoung(atMs: number): boolean {
@@ -77,16 +78,23 @@ export class SizeLimit {
   }
 }
 
+/** `too_large`: for a mirror. `no_room`: mirrors would have to go for it that are cloned more. */
+export type TooMuch = 'too_large' | 'no_room';
+
 /** Watches the bytes of one pack. */
 export class SizeGuard {
   #leftBytes: number;
+  readonly #room: FillRoom | undefined;
+  #broken: TooMuch | undefined;
 
-  constructor(leftBytes: number) {
+  constructor(leftBytes: number, room: FillRoom | undefined) {
     this.#leftBytes = leftBytes;
+    this.#room = room;
   }
 
-  get isBroken(): boolean {
-    return this.#leftBytes < 0;
+  /** Undefined: all of it fits so far. */
+  get broken(): TooMuch | undefined {
+    return this.#broken;
   }
 
   /** The same chunks, and `limit_exceeded` in place of the first one that is too much. `onBytes` is told the length of each. */
@@ -96,19 +104,21 @@ export class SizeGuard {
   ): AsyncGenerator<Uint8Array, void, undefined> {
     for await (const chunk of chunks) {
       this.#leftBytes -= chunk.length;
-      if (this.isBroken) throw new HotpackError('limit_exceeded', 'the mirror would become larger than it may be');
+      if (this.#leftBytes < 0) this.#broken = 'too_large';
+      else if (this.#room?.take(chunk.length) === false) this.#broken = 'no_room';
+      if (this.#broken !== undefined) throw new HotpackError('limit_exceeded', `a pack was given up: ${this.#broken}`);
       onBytes?.(chunk.length);
       yield chunk;
     }
   }
 }
 
-/** What `work` gives, or `too_large` where the guard has ended it. */
-export async function withinLimit<T>(guard: SizeGuard, work: Promise<T>): Promise<T | 'too_large'> {
+/** What `work` gives, or why the guard has ended it. */
+export async function withinLimit<T>(guard: SizeGuard, work: Promise<T>): Promise<T | TooMuch> {
   try {
     return await work;
   } catch (error) {
-    if (guard.isBroken) return 'too_large';
+    if (guard.broken !== undefined) return guard.broken;
     throw error;
   }
 }

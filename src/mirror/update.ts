@@ -168,7 +168,7 @@ async function fetchInto(
     return takeIn(context, { chunks, existing, tips: wants, class: request.class }, own);
   });
   const pack = await withinLimit(guard, taking);
-  if (pack === 'too_large') return pack;
+  if (typeof pack === 'string') return 'too_large';
   // Where the manifest that won lacks what the new pack leans on, whoever asked asks again.
   const publication: Publication = {
     ...(pack === undefined ? {} : { pack }),

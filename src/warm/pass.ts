@@ -54,6 +54,10 @@ export interface Candidate {
   readonly wasHere: boolean;
   /** What its clients asked for within the window. */
   readonly asked: Traffic['shapes'];
+  /** Clones of it within the window. */
+  readonly clones: number;
+  /** The same of any repository, by its key. */
+  readonly clonesOf: (key: string) => number;
 }
 
 /** Rejects where the histogram or the list of mirrors cannot be read, and with `aborted`. */
@@ -66,10 +70,13 @@ export async function runPass(
   const histogram = await readHistogram(deps, options, signal);
   const gone = await stillGone(deps, options, signal);
   const here = await mirrorsHere(deps, signal);
+  const clones = histogram.clonesByKey;
   const candidate = (repository: Repository, wasHere: boolean): Candidate => ({
     repository,
     wasHere,
     asked: histogram.shapesOf(repository.name),
+    clones: clones.get(repository.key) ?? 0,
+    clonesOf: (key) => clones.get(key) ?? 0,
   });
   const asked = [...here.values()]
     .map((repository) => ({ repository, times: histogram.timesAsked(repository.name) }))
@@ -110,6 +117,8 @@ interface HistogramRead {
   /** Names, most cloned first. */
   readonly ranking: readonly string[];
   readonly timesAsked: (repo: string) => number;
+  /** By `Repository.key`. */
+  readonly clonesByKey: ReadonlyMap<string, number>;
   readonly shapesOf: (repo: string) => Traffic['shapes'];
 }
 
@@ -119,8 +128,12 @@ async function readHistogram(deps: PassDeps, options: PassOptions, signal: Abort
   const top = await inTime(options, signal, (own) => popularity.top({ days, limit: ALL }, own));
   const traffic = await inTime(options, signal, (own) => popularity.traffic(days, own));
   const clones = new Map(top.repos.map((one) => [one.repo, one.clones]));
+  const clonesByKey = new Map(
+    top.repos.flatMap((one) => repositoryOf(one.repo, deps.upstreams).map(({ key }) => [key, one.clones] as const)),
+  );
   return {
     ranking: top.repos.map((one) => one.repo),
+    clonesByKey,
     // Clones are requests too; counts that were imported have no requests.
     timesAsked: (repo) => Math.max(requestsOf(traffic.get(repo)), clones.get(repo) ?? 0),
     shapesOf: (repo) => traffic.get(repo)?.shapes ?? [],

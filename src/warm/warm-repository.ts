@@ -7,6 +7,7 @@ import { createDeadline } from '../bytes/abort.ts';
 import { HotpackError, isHotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
 import type { Claims } from '../jobs/claims.ts';
+import type { FillRoom, Heat } from '../mirror/maintenance/fill-rooms.ts';
 import type { Mirror, WarmOutcome } from '../mirror/mirror.ts';
 import type { Asker, Waiting } from '../mirror/services.ts';
 import type { Traffic } from '../popularity/contract.ts';
@@ -16,9 +17,11 @@ import type { Repository } from '../upstream/repository.ts';
 import type { WarmedRepository, WarmPath, WarmProgress, WarmStatus } from './contract.ts';
 
 export interface WarmingDeps {
-  readonly mirrorOf: (repository: Repository) => Pick<Mirror, 'warm' | 'isHere' | 'fetchWants'>;
+  readonly mirrorOf: (repository: Repository) => Pick<Mirror, 'warm' | 'isHere' | 'fetchWants' | 'lastAskedAtMs'>;
   readonly upstream: Pick<Upstream, 'probeAsHotpack'>;
   readonly claims: Claims;
+  /** What a first fill may bring. Undefined, or absent: as much as comes. Rejects where the store fails, and with `aborted`. */
+  readonly roomFor?: (heat: Heat, signal: AbortSignal) => Promise<FillRoom | undefined>;
   /** Makes the stored answers that clients of a warm mirror will ask for. Rejects with `aborted` alone. Absent: none are made. */
   readonly makeAnswers?: (repository: Repository, asked: Traffic['shapes'], signal: AbortSignal) => Promise<void>;
   readonly now: () => number;
@@ -38,6 +41,8 @@ export interface Warming {
   readonly waits: boolean;
   /** Objects to be had besides what upstream shows. */
   readonly wants?: readonly Oid[];
+  /** Absent: somebody wants it here, whatever goes for it. */
+  readonly heat?: Heat;
   /** What its clients asked for, as counted. */
   readonly asked?: Traffic['shapes'];
   readonly onProgress?: ((progress: WarmProgress) => void) | undefined;
@@ -89,6 +94,8 @@ export async function warmRepository(
       const outcome = await bringUp(deps, warming, { isHere, signal });
       if (outcome === 'staged') return { kind: 'staged' };
       if (outcome === 'too_large') return { ...ended('skipped', 'larger than a mirror may be'), isHere: false };
+      if (outcome === 'no_room')
+        return { ...ended('skipped', 'no room but that of mirrors that are cloned more'), isHere: false };
       await deps.makeAnswers?.(repository, warming.asked ?? [], signal);
       doneAtMs = now();
       return ended('ok');
@@ -110,10 +117,28 @@ export function claimOf(repository: Repository): string {
   return `${CLAIMS_PREFIX}${repository.key}`;
 }
 
-async function bringUp(
+async function bringUp(deps: WarmingDeps, warming: Warming, how: How): Promise<WarmOutcome> {
+  const { heat } = warming;
+  if (how.isHere || heat === undefined) return bringUpWithin(deps, warming, how);
+  const room = await deps.roomFor?.(heat, how.signal);
+  if (room?.isNone === true) return 'no_room';
+  try {
+    return await bringUpWithin(deps, warming, { ...how, room });
+  } finally {
+    room?.release();
+  }
+}
+
+interface How {
+  readonly isHere: boolean;
+  readonly signal: AbortSignal;
+  readonly room?: FillRoom | undefined;
+}
+
+async function bringUpWithin(
   deps: WarmingDeps,
   { repository, onProgress, wants = [] }: Warming,
-  { isHere, signal }: { readonly isHere: boolean; readonly signal: AbortSignal },
+  { isHere, signal, room }: How,
 ): Promise<WarmOutcome> {
   const deadline = createDeadline({
     parents: [signal],
@@ -139,8 +164,8 @@ async function bringUp(
       onProgress: (bytes) => onProgress?.({ kind: 'received', bytes }),
       onQueued: (started) => deadline.standStill(started),
     };
-    const outcome = await mirror.warm(asker, waiting);
-    if (outcome === 'staged' || outcome === 'too_large') return outcome;
+    const outcome = await mirror.warm(asker, waiting, room);
+    if (outcome === 'staged' || outcome === 'too_large' || outcome === 'no_room') return outcome;
     if (wants.length > 0) await mirror.fetchWants(wants, asker, waiting);
     return outcome;
   } finally {

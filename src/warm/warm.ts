@@ -7,11 +7,13 @@
  */
 import { isHotpackError } from '../bytes/error.ts';
 import type { PeriodicJobs, RunOutcome } from '../jobs/periodic.ts';
+import { repositoryKeyOf } from '../mirror/keys.ts';
+import type { Heat } from '../mirror/maintenance/fill-rooms.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Repository } from '../upstream/repository.ts';
 import type { LastingWarm, PassOutcome, PassState, WarmedRepository, WarmProgress } from './contract.ts';
-import { runPass, type PassDeps } from './pass.ts';
+import { runPass, type Candidate, type PassDeps } from './pass.ts';
 import {
   CLAIMS_PREFIX,
   claimOf,
@@ -137,8 +139,10 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): LastingWarm {
         {
           ...deps,
           warm: async (candidate, { waits }) => {
-            const wasHere = candidate.wasHere && isOwn(candidate.repository);
-            const attempt = await joinOrWarm({ ...candidate, wasHere, waits, notDoneSinceMs: startedAtMs });
+            const { repository, asked } = candidate;
+            const wasHere = candidate.wasHere && isOwn(repository);
+            const heat = heatOf(deps, candidate);
+            const attempt = await joinOrWarm({ repository, wasHere, waits, notDoneSinceMs: startedAtMs, heat, asked });
             if (attempt.kind === 'ended') ended.push(attempt.result);
             return attempt;
           },
@@ -200,6 +204,11 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): LastingWarm {
     warmLater: async (repository) => void (await warmNow(repository)),
     isWarmed: (repo) => warmed.has(repo),
   };
+}
+
+function heatOf(deps: WarmDeps, { repository, clones, clonesOf }: Candidate): Heat {
+  const askedAtMs = deps.mirrorOf(repository).lastAskedAtMs ?? Number.NEGATIVE_INFINITY;
+  return { clones, askedAtMs, clonesOf: (root) => clonesOf(repositoryKeyOf(root)) };
 }
 
 function isHere(deps: WarmDeps, repository: Repository): Promise<boolean> {

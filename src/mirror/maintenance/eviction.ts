@@ -19,7 +19,7 @@ const REST_FACTOR = 20;
 /** Until mirrors are looked at again that were in use when they should have gone. */
 const AGAIN_MS = 1_000;
 /** Of the limit: so that not every further byte costs another look. */
-const DOWN_TO = 0.9;
+export const EVICTED_DOWN_TO = 0.9;
 
 export interface EvictionDeps {
   readonly storage: Storage;
@@ -89,10 +89,8 @@ export async function evictDown(deps: EvictionDeps, signal: AbortSignal): Promis
   let bytes = mirrors.reduce((sum, mirror) => sum + mirror.bytes, 0);
   if (bytes <= maxBytes) return 'within';
   const mirrorAt = deps.known();
-  const usedAtMs = ({ root, usedAtMs: stored }: SurveyedMirror): number =>
-    Math.max(stored, mirrorAt.get(root)?.usedAtMs ?? 0);
-  for (const mirror of mirrors.toSorted((left, right) => usedAtMs(left) - usedAtMs(right))) {
-    if (bytes <= maxBytes * DOWN_TO) return 'within';
+  for (const mirror of inOrderOfUse(mirrors, mirrorAt)) {
+    if (bytes <= maxBytes * EVICTED_DOWN_TO) return 'within';
     throwIfAborted(signal);
     const known = mirrorAt.get(mirror.root);
     if (known === undefined) {
@@ -108,4 +106,14 @@ export async function evictDown(deps: EvictionDeps, signal: AbortSignal): Promis
     logger.info('mirror_evicted', { mirror: mirror.root, bytes: mirror.bytes });
   }
   return bytes <= maxBytes ? 'within' : 'in_use';
+}
+
+/** The least recently used first; what this process knows of their use counts too. */
+export function inOrderOfUse(
+  mirrors: readonly SurveyedMirror[],
+  known: ReadonlyMap<string, Pick<Mirror, 'usedAtMs'>>,
+): readonly SurveyedMirror[] {
+  return mirrors
+    .map((mirror) => ({ ...mirror, usedAtMs: Math.max(mirror.usedAtMs, known.get(mirror.root)?.usedAtMs ?? 0) }))
+    .toSorted((left, right) => left.usedAtMs - right.usedAtMs);
 }

@@ -69,6 +69,7 @@ function createInstance(town: Town, holder: string, { lives = true, mostCloned =
       },
       mirrorOf: ({ name }) => ({
         fetchWants: async () => 'here' as const,
+        lastAskedAtMs: undefined,
         isHere: () => Promise.resolve(town.here.has(name)),
         warm: async () => {
           await town.work(name);
