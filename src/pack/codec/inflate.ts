@@ -60,8 +60,9 @@ export function inflateWhole(input: Uint8Array, start: number, end: number, size
   }
   let output: Uint8Array;
   try {
-    // One byte more than needed, so that zlib is not asked for a second buffer.
-    output = inflateSync(input.subarray(start, end), { chunkSize: size + 1, maxOutputLength: size + 1 });
+    // One byte more than needed, so that zlib is not asked for a second buffer. workerd holds the limit against the buffers
+    // that it sets aside, which are up to twice as long as what is made.
+    output = inflateSync(input.subarray(start, end), { chunkSize: size + 1, maxOutputLength: 2 * (size + 1) });
   } catch (cause) {
     throw new HotpackError('malformed_pack', 'malformed zlib stream', { cause });
   }
