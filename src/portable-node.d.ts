@@ -71,6 +71,7 @@ declare module 'node:buffer' {
     ): -1 | 0 | 1;
     copy(target: Uint8Array, targetStart?: number, sourceStart?: number, sourceEnd?: number): number;
     readUInt32BE(offset?: number): number;
+    swap32(): Buffer;
     writeUInt32BE(value: number, offset?: number): number;
   }
   export const Buffer: {

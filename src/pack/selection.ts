@@ -36,11 +36,18 @@ export interface SelectionQuery {
   readonly thin: boolean;
 }
 
+/** Object numbers that are asked about one by one. */
+export interface ObjectSet {
+  has(object: number): boolean;
+}
+
+export const NO_OBJECTS: ObjectSet = { has: () => false };
+
 export interface Selection {
   /** Object numbers to send, each once, ascending. */
   readonly objects: Uint32Array;
-  /** Object numbers the client is known to have (ascending), empty unless `thin`. */
-  readonly clientHas: Uint32Array;
+  /** What the client is known to have, empty unless `thin`. */
+  readonly clientHas: ObjectSet;
   /** New boundary to tell the client (`shallow` lines), sorted; empty unless deepening. */
   readonly shallow: readonly Oid[];
   /** Commits whose parents are now sent (`unshallow` lines), sorted. */

@@ -2,7 +2,7 @@
  * Random fetches of clients that could exist, asked of the walk and of git's own upload-pack.
  */
 import type { ObjectStore } from '../../src/pack/object-store.ts';
-import type { Deepen, ObjectFilter, SelectionQuery } from '../../src/pack/selection.ts';
+import type { Deepen, ObjectFilter, ObjectSet, SelectionQuery } from '../../src/pack/selection.ts';
 import type { MemoryObjects } from './memory-object-store.ts';
 import type { RandomHistory } from './random-history.ts';
 
@@ -164,4 +164,9 @@ export function lackingAfter(
 
 export function namesOf(store: ObjectStore, objects: Uint32Array): Set<string> {
   return new Set(Array.from(objects, (object) => store.oidOf(object)));
+}
+
+/** The members, ascending. */
+export function membersOf(store: ObjectStore, set: ObjectSet): Uint32Array {
+  return Uint32Array.from({ length: store.objectCount }, (_, object) => object).filter((object) => set.has(object));
 }

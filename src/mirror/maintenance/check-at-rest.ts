@@ -22,8 +22,8 @@ export async function checkAtRest(storage: Storage, params: CheckParams, signal:
     for (const name of checked) {
       const pack = packs.indexOf(name);
       const lastPack = (pack < closedPacks ? closedPacks : packs.length) - 1;
-      for (const object of store.objectsInOffsetOrder(pack)) {
-        const canonical = store.canonical(object);
+      for (let position = 0; position < store.objectsIn(pack); position++) {
+        const canonical = store.canonical(store.objectAtPosition(pack, position));
         if ((await store.typeOf(canonical, signal)) === OBJ_BLOB) continue;
         const { type, content } = store.readCached(canonical) ?? (await store.read(canonical, signal));
         forEachLink(type, content, { start: 0, end: content.length }, (table, at) => {

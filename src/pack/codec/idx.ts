@@ -8,6 +8,7 @@ import { HotpackError } from '../../bytes/error.ts';
 import type { Oid } from '../../bytes/oid.ts';
 import { compareOidBytes, OID_BYTES, oidFromBytes } from '../../bytes/oid.ts';
 import { createSha1 } from '../../bytes/sha1.ts';
+import { readUint32s } from '../../bytes/uint32s.ts';
 
 const MAGIC = 0xff744f63;
 const VERSION = 2;
@@ -30,6 +31,8 @@ export interface PackIdx {
   copyOid(position: number, target: Uint8Array, at: number): void;
   crcAt(position: number): number;
   offsetAt(position: number): number;
+  /** All offsets, in the order of names: 4 bytes each, 8 where one of them is 2^31 or more. */
+  offsets(): Uint32Array | Float64Array;
   /** First position whose name starts with a byte of at least `byte` (0 to 256). */
   fanout(byte: number): number;
   /** All names, 20 bytes each, in order: a view of the file's bytes. */
@@ -89,6 +92,15 @@ export function parseIdx(file: Uint8Array, options: { readonly verifyChecksum?: 
       detail: { position, objects },
     });
   };
+  const offsetAt = (position: number): number => {
+    const near = view.getUint32(offsetsAt + check(position) * 4);
+    if (near < FAR) return near;
+    const number = near - FAR;
+    if (number >= far) throw malformedIdx('an 8-byte offset that is not there');
+    const high = view.getUint32(farAt + number * 8);
+    if (high >= 0x200000) throw malformedIdx('an offset of 2^53 or more');
+    return high * 0x100000000 + view.getUint32(farAt + number * 8 + 4);
+  };
   return {
     objects,
     packChecksum: oidFromBytes(file, checksumsAt),
@@ -135,14 +147,12 @@ export function parseIdx(file: Uint8Array, options: { readonly verifyChecksum?: 
       for (let i = 0; i < OID_BYTES; i++) target[at + i] = file[from + i] as number;
     },
     crcAt: (position) => view.getUint32(crcsAt + check(position) * 4),
-    offsetAt(position) {
-      const near = view.getUint32(offsetsAt + check(position) * 4);
-      if (near < FAR) return near;
-      const number = near - FAR;
-      if (number >= far) throw malformedIdx('an 8-byte offset that is not there');
-      const high = view.getUint32(farAt + number * 8);
-      if (high >= 0x200000) throw malformedIdx('an offset of 2^53 or more');
-      return high * 0x100000000 + view.getUint32(farAt + number * 8 + 4);
+    offsetAt,
+    offsets() {
+      const near = readUint32s(file, offsetsAt, objects);
+      return far === 0 && near.every((offset) => offset < FAR)
+        ? near
+        : Float64Array.from({ length: objects }, (_, position) => offsetAt(position));
     },
     fanout: (byte) => counts[byte] as number,
   };

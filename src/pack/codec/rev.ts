@@ -6,6 +6,7 @@ import { HotpackError } from '../../bytes/error.ts';
 import type { Oid } from '../../bytes/oid.ts';
 import { compareOidBytes, OID_BYTES, oidFromBytes } from '../../bytes/oid.ts';
 import { createSha1 } from '../../bytes/sha1.ts';
+import { readUint32s } from '../../bytes/uint32s.ts';
 
 const MAGIC = 0x52494458;
 const HEAD_BYTES = 12;
@@ -31,11 +32,9 @@ export function parseRev(
   if (view.getUint32(0) !== MAGIC || view.getUint32(4) !== 1 || view.getUint32(8) !== 1) {
     throw malformedRev('it is not of version 1 with SHA-1');
   }
-  const positions = new Uint32Array(objects);
+  const positions = readUint32s(file, HEAD_BYTES, objects);
   for (let i = 0; i < objects; i++) {
-    const position = view.getUint32(HEAD_BYTES + i * 4);
-    if (position >= objects) throw malformedRev('a position beyond its idx');
-    positions[i] = position;
+    if ((positions[i] as number) >= objects) throw malformedRev('a position beyond its idx');
   }
   if (options.verifyChecksum === true) {
     const sha1 = createSha1();

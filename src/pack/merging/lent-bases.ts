@@ -2,7 +2,7 @@
  * Of some objects that are to lie in a pack of their own: which bases of their stored deltas other packs hold that stand before
  * it. Entries' headers alone are looked at, in the order in which they lie.
  *
- * Memory: a bit an object of the store, 8 bytes for each of the objects, two windows.
+ * Memory: two bits an object of the store, 4 bytes for each of the objects of a pack, two windows.
  */
 import { createEntryHeader, parseEntryHeader } from '../codec/entry-header.ts';
 import { OBJ_OFS_DELTA, OBJ_REF_DELTA } from '../codec/object-type.ts';
@@ -24,19 +24,19 @@ export async function lentBases(
   const selected = new SelectedObjects(objects.toNumbers(), store);
   const header = createEntryHeader();
   for (let pack = 0; pack < store.packCount; pack++) {
-    const ordered = selected.inOffsetOrder(pack);
+    const starts = store.startsIn(pack);
+    const positions = selected.positionsIn(pack);
     // oxlint-disable-next-line no-await-in-loop -- in the order of the pack
-    for await (const { window, bytes } of readAhead(store, pack, planWindows(store, ordered), signal)) {
+    for await (const { window, bytes } of readAhead(store, pack, planWindows(starts, positions), signal)) {
       for (let i = window.first; i < window.last; i++) {
-        const object = ordered[i] as number;
-        const start = store.offsetOf(object) - window.from;
-        const headerBytes = parseEntryHeader(bytes, start, bytes.length, header);
+        const offset = starts[positions[i] as number] as number;
+        const headerBytes = parseEntryHeader(bytes, offset - window.from, bytes.length, header);
         const isNamed = header.type === OBJ_REF_DELTA;
         // What is no header is found out where the entry is copied.
         if (headerBytes < 0 || (!isNamed && header.type !== OBJ_OFS_DELTA)) continue;
         const base = isNamed
           ? store.findBaseBytes(bytes, header.baseOidAt, pack)
-          : store.objectAtOffset(pack, store.offsetOf(object) - header.baseDistance);
+          : store.objectAtOffset(pack, offset - header.baseDistance);
         if (base >= 0 && !objects.has(base) && lenders.has(base)) lent.add(base);
       }
     }

@@ -132,8 +132,14 @@ class PackMerge {
 
   async writePlace(place: number): Promise<void> {
     for (let pack = 0; pack < this.#catalog.tables.length; pack++) {
-      const ordered = this.#inOffsetOrder(pack, place);
-      let next = this.#startReading(pack, planWindows(this.#catalog, ordered));
+      const { order, starts } = this.#catalog.tables[pack] as PackTable;
+      const first = this.#catalog.firsts[pack] as number;
+      const { places } = this.#tables;
+      const positions = Uint32Array.from(order.keys()).filter(
+        (position) => places[first + (order[position] as number)] === place,
+      );
+      const ordered = positions.map((position) => first + (order[position] as number));
+      let next = this.#startReading(pack, planWindows(starts, positions));
       while (next !== undefined) {
         const { window, windows, reading } = next;
         const bytes = await reading;
@@ -160,13 +166,6 @@ class PackMerge {
     const ranks = new Uint32Array(offsets.length);
     for (let position = 0; position < order.length; position++) ranks[order[position] as number] = position;
     return sequence.map((object) => ranks[object] as number);
-  }
-
-  #inOffsetOrder(pack: number, place: number): Uint32Array {
-    const { order } = this.#catalog.tables[pack] as PackTable;
-    const first = this.#catalog.firsts[pack] as number;
-    const { places } = this.#tables;
-    return order.map((rank) => first + rank).filter((object) => places[object] === place);
   }
 
   #startReading(

@@ -213,7 +213,7 @@ export class ObjectResolver {
     const pack = catalog.packOf(object);
     const table = catalog.tables[pack] as PackTable;
     const rank = object - (catalog.firsts[pack] as number);
-    const from = table.idx.offsetAt(rank);
+    const from = table.offsetAt(rank);
     const end = table.endAt(rank);
     const isSmall = end - from <= WHOLE_ENTRY_BYTES;
     let to = end;

@@ -1,7 +1,7 @@
 /**
  * The packs of one manifest as an `ObjectStore` (for walkers) and as `PackedObjects` (for the pack writer).
  *
- * Memory: the idx files (28 bytes an object), 8 bytes an object for the entries' order, and `cacheBytes`, of which two
+ * Memory: the idx files (28 bytes an object), 12 bytes an object for the entries' order, and `cacheBytes`, of which two
  * thirds hold pack bytes in blocks and one third inflated contents. A read in progress holds its own entry and its
  * object besides.
  */
@@ -86,12 +86,10 @@ export function openObjectStore(options: ObjectStoreOptions): ObjectStore & Pack
     positionOf: (object) => tableOf(object).positions[rankOf(object)] as number,
     objectAtPosition: (pack, position) =>
       (catalog.firsts[pack] as number) + (packTable(pack).order[position] as number),
-    objectsInOffsetOrder(pack) {
-      const first = catalog.firsts[pack] as number;
-      return packTable(pack).order.map((rank) => first + rank);
-    },
-    canonical: (object) => catalog.canonical(object),
+    startsIn: (pack) => packTable(pack).starts,
     objectAtOffset: (pack, offset) => catalog.objectAtOffset(pack, offset),
+    positionAtOffset: (pack, offset, near) => catalog.positionAt(pack, offset, near),
+    canonical: (object) => catalog.canonical(object),
     findBaseBytes: (table, offset, last) => catalog.find(table, offset, last),
     async readRange(pack, offset, length, signal) {
       const span = length === 0 ? undefined : blocks.peek(pack, offset, offset + length);

@@ -63,7 +63,7 @@ export class PackCatalog {
 
   offsetOf(object: number): number {
     const pack = this.packOf(object);
-    return (this.tables[pack] as PackTable).idx.offsetAt(object - (this.firsts[pack] as number));
+    return (this.tables[pack] as PackTable).offsetAt(object - (this.firsts[pack] as number));
   }
 
   entryEnd(object: number): number {
@@ -73,13 +73,17 @@ export class PackCatalog {
 
   /** The canonical number of the entry that begins at `offset` of `pack`. */
   objectAtOffset(pack: number, offset: number): number {
+    const { order } = this.tables[pack] as PackTable;
+    return this.canonical((this.firsts[pack] as number) + (order[this.positionAt(pack, offset)] as number));
+  }
+
+  /** As `PackTable.positionAt`; where no entry begins there, the pack is damaged. */
+  positionAt(pack: number, offset: number, near?: number): number {
     const table = this.tables[pack] as PackTable;
-    const rank = table.rankAtOffset(offset);
-    if (rank < 0) {
-      throw new HotpackError('malformed_pack', `pack ${table.name}: no entry begins at ${offset}`, {
-        detail: { pack: table.name, offset },
-      });
-    }
-    return this.canonical((this.firsts[pack] as number) + rank);
+    const position = table.positionAt(offset, near);
+    if (position >= 0) return position;
+    throw new HotpackError('malformed_pack', `pack ${table.name}: no entry begins at ${offset}`, {
+      detail: { pack: table.name, offset },
+    });
   }
 }

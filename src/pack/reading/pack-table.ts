@@ -5,7 +5,8 @@
  * What later reads trust is checked here, once: that offsets rise strictly along the order (which proves that it is a
  * permutation too) and lie between the pack's header and trailer.
  *
- * Memory: the idx file itself (28 bytes an object), and 8 bytes an object for the order and its inverse.
+ * Memory: the idx file itself (28 bytes an object), and 12 bytes an object for the order, its inverse and the offsets along it (16
+ * in packs of 4 GiB and more). Opening is a few passes over whole arrays, since it stands before the first answer.
  */
 import { HotpackError } from '../../bytes/error.ts';
 import { parseIdx } from '../codec/idx.ts';
@@ -23,10 +24,13 @@ export class PackTable {
   readonly order: Uint32Array;
   /** Position by rank. */
   readonly positions: Uint32Array;
+  /** By position: where the entry begins; one more at the end, where the trailer does. Rises strictly. */
+  readonly starts: Uint32Array | Float64Array;
 
   /** Bytes that it keeps in memory. */
   get tableBytes(): number {
-    return this.idx.names.buffer.byteLength + this.order.byteLength + this.positions.byteLength;
+    const { idx, order, positions, starts } = this;
+    return idx.names.buffer.byteLength + order.byteLength + positions.byteLength + starts.byteLength;
   }
 
   constructor(source: PackSource) {
@@ -35,25 +39,38 @@ export class PackTable {
     this.idx = parseIdx(source.idx);
     this.objects = this.idx.objects;
     if (this.packBytes < PACK_HEADER_BYTES + PACK_TRAILER_BYTES) throw this.#malformed('it is cut short');
-    this.order = source.rev === undefined ? this.#sortedOrder() : this.#orderOf(source.rev);
-    this.positions = this.#checkedInverse();
+    const offsets = this.idx.offsets();
+    this.order = source.rev === undefined ? sortedOrder(offsets) : this.#orderOf(source.rev);
+    this.positions = new Uint32Array(this.objects);
+    this.starts = new (this.packBytes < 2 ** 32 ? Uint32Array : Float64Array)(this.objects + 1);
+    this.#fill(offsets);
+  }
+
+  offsetAt(rank: number): number {
+    return this.starts[this.positions[rank] as number] as number;
   }
 
   /** Where the entry of rank `rank` ends: where the next one begins, or the trailer. */
   endAt(rank: number): number {
-    const next = (this.positions[rank] as number) + 1;
-    return next < this.objects ? this.idx.offsetAt(this.order[next] as number) : this.packBytes - PACK_TRAILER_BYTES;
+    return this.starts[(this.positions[rank] as number) + 1] as number;
   }
 
-  /** The rank of the entry that begins at `offset`, or -1. */
-  rankAtOffset(offset: number): number {
+  /** Position of the entry that begins at `offset`, or -1. Looked for from position `near` backwards, where a delta's base lies. */
+  positionAt(offset: number, near: number = this.objects - 1): number {
+    const { starts } = this;
     let low = 0;
     let high = this.objects - 1;
+    for (let at = near, step = 1; at >= low && at <= high; at -= step, step *= 2) {
+      if ((starts[at] as number) <= offset) {
+        low = at;
+        break;
+      }
+      high = at - 1;
+    }
     while (low <= high) {
       const middle = (low + high) >>> 1;
-      const rank = this.order[middle] as number;
-      const found = this.idx.offsetAt(rank);
-      if (found === offset) return rank;
+      const found = starts[middle] as number;
+      if (found === offset) return middle;
       if (found < offset) low = middle + 1;
       else high = middle - 1;
     }
@@ -66,31 +83,29 @@ export class PackTable {
     return rev.positions;
   }
 
-  #sortedOrder(): Uint32Array {
-    const offsets = new Float64Array(this.objects);
-    const order = new Uint32Array(this.objects);
-    for (let rank = 0; rank < this.objects; rank++) {
-      offsets[rank] = this.idx.offsetAt(rank);
-      order[rank] = rank;
-    }
-    return order.sort((left, right) => (offsets[left] as number) - (offsets[right] as number));
-  }
-
-  #checkedInverse(): Uint32Array {
-    const positions = new Uint32Array(this.objects);
+  #fill(offsets: Uint32Array | Float64Array): void {
+    const { objects, order, positions, starts } = this;
+    const trailerAt = this.packBytes - PACK_TRAILER_BYTES;
     let before = PACK_HEADER_BYTES - 1;
-    for (let position = 0; position < this.objects; position++) {
-      const rank = this.order[position] as number;
-      const offset = this.idx.offsetAt(rank);
+    for (let position = 0; position < objects; position++) {
+      const rank = order[position] as number;
+      const offset = offsets[rank] as number;
       if (offset <= before) throw this.#malformed('its entries are not in the order of their offsets');
       before = offset;
       positions[rank] = position;
+      starts[position] = offset;
     }
-    if (before >= this.packBytes - PACK_TRAILER_BYTES) throw this.#malformed('its idx names offsets beyond its end');
-    return positions;
+    // Compared as it was read: what is too large for the array does not fit the pack either.
+    if (before >= trailerAt) throw this.#malformed('its idx names offsets beyond its end');
+    starts[objects] = trailerAt;
   }
 
   #malformed(what: string): HotpackError {
     return new HotpackError('malformed_pack', `pack ${this.name}: ${what}`, { detail: { pack: this.name } });
   }
+}
+
+function sortedOrder(offsets: Uint32Array | Float64Array): Uint32Array {
+  const order = Uint32Array.from(offsets.keys());
+  return order.sort((left, right) => (offsets[left] as number) - (offsets[right] as number));
 }

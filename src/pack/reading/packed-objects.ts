@@ -38,13 +38,18 @@ export interface PackedObjects {
   positionOf(object: number): number;
   /** The object whose entry has that rank in `pack`; inverse of `positionOf`, not canonical. */
   objectAtPosition(pack: number, position: number): number;
-  /** Numbers of all objects of `pack` in the order of their offsets (duplicates of earlier packs included). 4 bytes an object. */
-  objectsInOffsetOrder(pack: number): Uint32Array;
+  /** Where the entries of `pack` begin, by position; one more at the end, where its trailer does. Not to be written to. */
+  startsIn(pack: number): ArrayLike<number>;
+  /**
+   * Position of the entry that begins at `offset` of `pack`, looked for from position `near` backwards; rejects what is none with
+   * `malformed_pack`.
+   */
+  positionAtOffset(pack: number, offset: number, near: number): number;
+  /** The (canonical) object whose entry begins at `offset` of `pack`; rejects what is none with `malformed_pack`. */
+  objectAtOffset(pack: number, offset: number): number;
 
   /** The number by which the object is known: that of the first pack that holds it. */
   canonical(object: number): number;
-  /** The (canonical) object whose entry begins at `offset` of `pack`; rejects what is none with `malformed_pack`. */
-  objectAtOffset(pack: number, offset: number): number;
   /** As `findBytes`, but only in packs 0 … `lastPack`: where the base of a REF_DELTA of `lastPack` must lie. */
   findBaseBytes(table: Uint8Array, offset: number, lastPack: number): number;
 

@@ -33,16 +33,16 @@ export class Bitset {
   toNumbers(): Uint32Array {
     const numbers = new Uint32Array(this.count);
     let filled = 0;
-    for (const member of membersOf(this.words)) numbers[filled++] = member;
+    forEachMember(this.words, (member) => (numbers[filled++] = member));
     return numbers;
   }
 }
 
-/** Which bits of `words` are set, ascending. */
-export function* membersOf(words: Uint32Array): Generator<number> {
+/** Calls `visit` with each bit of `words` that is set, ascending. */
+export function forEachMember(words: Uint32Array, visit: (member: number) => void): void {
   for (let index = 0; index < words.length; index++) {
     for (let word = words[index] as number; word !== 0; word &= word - 1) {
-      yield (index << 5) + 31 - Math.clz32(word & -word);
+      visit((index << 5) + 31 - Math.clz32(word & -word));
     }
   }
 }

@@ -20,7 +20,7 @@ import type { Oid } from '../../bytes/oid.ts';
 import type { StoreBitmaps } from '../bitmap/store-bitmaps.ts';
 import { OBJ_COMMIT } from '../codec/object-type.ts';
 import type { ObjectStore } from '../object-store.ts';
-import type { Selection, SelectionQuery } from '../selection.ts';
+import { NO_OBJECTS, type ObjectSet, type Selection, type SelectionQuery } from '../selection.ts';
 import { Bitset } from './bitset.ts';
 import { type Boundary, findBoundary } from './commits/boundary.ts';
 import { MISSING } from './commits/commit-graph.ts';
@@ -29,7 +29,7 @@ import type { WalkOptions } from './contract.ts';
 import { isSetFilter, selectByBitmaps } from './selecting/bitmap-selection.ts';
 import { markChangedPaths, markWholeTree } from './selecting/edge-trees.ts';
 import { type CompiledFilter, compileFilter, keepsEverything, keepsType } from './filtering/compiled-filter.ts';
-import { CLIENT_BASE, SELECTED, UNINTERESTING } from './selecting/marks.ts';
+import { CLIENT_BASE, createMarks, SELECTED, selectedOf, UNINTERESTING } from './selecting/marks.ts';
 import { addTagsOfSelected } from './selecting/include-tags.ts';
 import { addToEndPoints, type EndPoints, noEndPoints } from './end-points.ts';
 import { TreeSelection } from './selecting/tree-selection.ts';
@@ -64,7 +64,7 @@ class Selecting {
     this.#context = context;
     this.#query = query;
     this.#filter = filter;
-    this.#marks = new Uint8Array(context.store.objectCount);
+    this.#marks = createMarks(context.store.objectCount);
   }
 
   async run(): Promise<Selection> {
@@ -72,12 +72,13 @@ class Selecting {
     const bitmaps = this.#dependsOnPaths() ? undefined : await this.#context.openBitmaps();
     const wants = await this.#resolveWants();
     const haves = await this.#resolveHaves();
-    const byBitmaps = bitmaps !== undefined && (await this.#selectByBitmaps(bitmaps, wants, haves));
-    const { shallow, unshallow } = byBitmaps ? NOTHING_MOVES : await this.#selectByWalking(wants, haves);
+    const had = bitmaps === undefined ? 'not-worth-it' : await this.#selectByBitmaps(bitmaps, wants, haves);
+    const isWalked = had === 'not-worth-it';
+    const { shallow, unshallow } = isWalked ? await this.#selectByWalking(wants, haves) : NOTHING_MOVES;
     await addTagsOfSelected(this.#context, this.#query.includeTags, this.#marks);
     return {
-      objects: this.#collect(SELECTED),
-      clientHas: this.#query.thin ? this.#collectClientHas() : new Uint32Array(0),
+      objects: selectedOf(this.#marks),
+      clientHas: isWalked ? this.#clientBases() : had,
       shallow: namesOf(store, shallow),
       unshallow: namesOf(store, unshallow),
     };
@@ -89,19 +90,24 @@ class Selecting {
     return deepen.kind !== 'none' || shallows.length > 0 || !isSetFilter(this.#filter);
   }
 
-  /** False where walking is the shorter way: where the client is near, and far from any stored set. */
-  async #selectByBitmaps(bitmaps: StoreBitmaps, wants: EndPoints, haves: EndPoints): Promise<boolean> {
+  /** `not-worth-it` where walking is the shorter way: where the client is near, and far from any stored set. */
+  async #selectByBitmaps(
+    bitmaps: StoreBitmaps,
+    wants: EndPoints,
+    haves: EndPoints,
+  ): Promise<ObjectSet | 'not-worth-it'> {
     const query = { wants, haves, filter: this.#filter, thin: this.#query.thin };
     const context = this.#context;
-    if (await selectByBitmaps(context, bitmaps, { ...query, mostNewHaves: FEW_COMMITS }, this.#marks)) return true;
+    const near = await selectByBitmaps(context, bitmaps, { ...query, mostNewHaves: FEW_COMMITS }, this.#marks);
+    if (near !== 'not-worth-it') return near;
     const walk = {
       interesting: wants.commits,
       uninteresting: haves.commits,
       cut: undefined,
       sinceSeconds: undefined,
     };
-    const marks = new Uint8Array(context.store.objectCount);
-    if (await isShortWalk(context, walk, { most: SHORT_WALK, marks })) return false;
+    const marks = createMarks(context.store.objectCount);
+    if (await isShortWalk(context, walk, { most: SHORT_WALK, marks })) return 'not-worth-it';
     const mostNewHaves = Number.POSITIVE_INFINITY;
     return await selectByBitmaps(context, bitmaps, { ...query, mostNewHaves }, this.#marks);
   }
@@ -246,21 +252,10 @@ class Selecting {
   }
 
   /** A client that filters need not have what its filter leaves out, so that cannot serve as a base. */
-  #collectClientHas(): Uint32Array {
-    if (keepsEverything(this.#filter)) return this.#collect(CLIENT_BASE);
-    return new Uint32Array(0);
-  }
-
-  #collect(bit: number): Uint32Array {
+  #clientBases(): ObjectSet {
+    if (!this.#query.thin || !keepsEverything(this.#filter)) return NO_OBJECTS;
     const marks = this.#marks;
-    let count = 0;
-    for (const mark of marks) if ((mark & bit) !== 0) count++;
-    const numbers = new Uint32Array(count);
-    count = 0;
-    for (let object = 0; object < marks.length; object++) {
-      if (((marks[object] as number) & bit) !== 0) numbers[count++] = object;
-    }
-    return numbers;
+    return { has: (object) => ((marks[object] as number) & CLIENT_BASE) !== 0 };
   }
 
   #has(object: number, bit: number): boolean {

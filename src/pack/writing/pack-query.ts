@@ -3,12 +3,13 @@
  * stream has ended.
  */
 import type { StorageWriter } from '../../storage/contract.ts';
+import type { ObjectSet } from '../selection.ts';
 
 export interface PackQuery {
   /** Canonical object numbers, ascending, each once. */
   readonly objects: Uint32Array;
-  /** Objects the client is known to have, ascending; looked at only where `thin`. */
-  readonly clientHas: Uint32Array;
+  /** What the client is known to have; looked at only where `thin`. */
+  readonly clientHas: ObjectSet;
   /** The client takes OFS_DELTA entries; otherwise every delta names its base by its oid. */
   readonly ofsDelta: boolean;
   /** A delta may be sent against an object of `clientHas` that does not go along. */

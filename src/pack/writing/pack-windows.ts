@@ -3,8 +3,6 @@
  * up to 1 MiB together, with holes of up to 64 KiB read along (a further request costs more than such a hole). An
  * entry longer than a window is a window of its own.
  */
-import type { PackedObjects } from '../reading/packed-objects.ts';
-
 /** 1 MiB, less what makes it a whole number of full side-band packets. */
 export const WINDOW_BYTES: number = 16 * 65_515;
 const MAX_HOLE_BYTES = 64 * 1024;
@@ -15,25 +13,26 @@ export interface ByteRange {
   readonly to: number;
 }
 
-/** Entries `[first, last)` of the ordered objects lie in these bytes. */
+/** Entries `[first, last)` of the selected ones lie in these bytes. */
 export interface PackWindow extends ByteRange {
   readonly first: number;
   readonly last: number;
 }
 
+/** `starts`: where the pack's entries begin, by position, and its trailer; `positions`: those that are selected, ascending. */
 export function* planWindows(
-  store: Pick<PackedObjects, 'offsetOf' | 'entryEnd'>,
-  ordered: Uint32Array,
+  starts: ArrayLike<number>,
+  positions: Uint32Array,
 ): Generator<PackWindow, void, undefined> {
   let first = 0;
-  while (first < ordered.length) {
-    const from = store.offsetOf(ordered[first] as number);
-    let to = store.entryEnd(ordered[first] as number);
+  while (first < positions.length) {
+    const from = starts[positions[first] as number] as number;
+    let to = starts[(positions[first] as number) + 1] as number;
     let last = first + 1;
-    while (last < ordered.length) {
-      const object = ordered[last] as number;
-      if (store.offsetOf(object) - to > MAX_HOLE_BYTES) break;
-      const end = store.entryEnd(object);
+    while (last < positions.length) {
+      const position = positions[last] as number;
+      if ((starts[position] as number) - to > MAX_HOLE_BYTES) break;
+      const end = starts[position + 1] as number;
       if (end - from > WINDOW_BYTES) break;
       to = end;
       last++;

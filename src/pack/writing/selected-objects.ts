@@ -1,10 +1,12 @@
 /**
- * The objects of one pack being written: which they are, where each begins in the output, and in which order they lie in
- * the packs they come from. 8 bytes an object for the positions, 4 more for the pack in work.
+ * The objects of one pack being written: which they are, by their positions in the packs they come from, and where each begins in
+ * the output. A bit for each object of those packs and, once something was written of one, 8 bytes for each of its objects; 4
+ * bytes for each that is taken from the pack in work.
  */
 import { HotpackError } from '../../bytes/error.ts';
 import { PACK_HEADER_BYTES } from '../codec/pack-header.ts';
 import type { PackedObjects } from '../reading/packed-objects.ts';
+import { Bitset } from '../walk/bitset.ts';
 
 /** Index of `object` in an ascending table, or -1. */
 export function indexOfObject(objects: Uint32Array, object: number): number {
@@ -27,13 +29,20 @@ export function indexOfObject(objects: Uint32Array, object: number): number {
   return -1;
 }
 
+/** What of one pack goes along. */
+interface Taken {
+  readonly positions: Bitset;
+  readonly count: number;
+  /** By position: where the entry begins in the output, 0 while it is not written. */
+  outputAt: Float64Array | undefined;
+  /** Where the pack is copied whole: how much further its entries begin in the output than in the pack. */
+  shift: number | undefined;
+}
+
 export class SelectedObjects {
-  readonly objects: Uint32Array;
-  /** By index in `objects`: where its entry begins in the output, 0 while it is not written. */
-  readonly #outputAt: Float64Array;
   readonly #store: PackedObjects;
-  /** By pack, where it was copied whole: how much further its entries begin in the output than in the pack. */
-  readonly #shifts: (number | undefined)[];
+  /** By pack. */
+  readonly #taken: readonly (Taken | undefined)[];
 
   constructor(objects: Uint32Array, store: PackedObjects & { readonly objectCount: number }) {
     const { objectCount } = store;
@@ -45,57 +54,45 @@ export class SelectedObjects {
         });
       }
     }
-    this.objects = objects;
-    this.#outputAt = new Float64Array(objects.length);
     this.#store = store;
-    this.#shifts = Array.from({ length: store.packCount }, () => undefined);
+    let at = 0;
+    this.#taken = Array.from({ length: store.packCount }, (_, pack): Taken | undefined => {
+      const from = at;
+      const behind = store.firstObject(pack) + store.objectsIn(pack);
+      while (at < objects.length && (objects[at] as number) < behind) at++;
+      if (at === from) return undefined;
+      const positions = new Bitset(store.objectsIn(pack));
+      for (let i = from; i < at; i++) positions.add(store.positionOf(objects[i] as number));
+      return { positions, count: at - from, outputAt: undefined, shift: undefined };
+    });
   }
 
-  /** Where the object's entry begins in the output; 0: it will follow; -1: it does not go along. */
-  outputAt(object: number): number {
-    const index = indexOfObject(this.objects, object);
-    if (index < 0) return -1;
-    const shift = this.#shifts[this.#store.packOf(object)];
-    return shift === undefined ? (this.#outputAt[index] as number) : this.#store.offsetOf(object) + shift;
+  /** How many go along of `pack`. */
+  countIn(pack: number): number {
+    return this.#taken[pack]?.count ?? 0;
+  }
+
+  /** Their positions, ascending. */
+  positionsIn(pack: number): Uint32Array {
+    return this.#taken[pack]?.positions.toNumbers() ?? new Uint32Array(0);
+  }
+
+  /** Where the entry at `position` of `pack` begins in the output; 0: it will follow; -1: it does not go along. */
+  outputAt(pack: number, position: number): number {
+    const taken = this.#taken[pack];
+    if (taken === undefined || !taken.positions.has(position)) return -1;
+    if (taken.shift !== undefined) return (this.#store.startsIn(pack)[position] as number) + taken.shift;
+    return taken.outputAt?.[position] ?? 0;
   }
 
   /** All entries of `pack` follow, as they lie in it, from `outputAt` on. */
   writeWholePack(pack: number, outputAt: number): void {
-    this.#shifts[pack] = outputAt - PACK_HEADER_BYTES;
+    (this.#taken[pack] as Taken).shift = outputAt - PACK_HEADER_BYTES;
   }
 
-  write(object: number, outputAt: number): void {
-    this.#outputAt[indexOfObject(this.objects, object)] = outputAt;
+  write(pack: number, position: number, outputAt: number): void {
+    const taken = this.#taken[pack] as Taken;
+    taken.outputAt ??= new Float64Array(this.#store.objectsIn(pack));
+    taken.outputAt[position] = outputAt;
   }
-
-  countIn(pack: number): number {
-    const first = this.#store.firstObject(pack);
-    return lowerBound(this.objects, first + this.#store.objectsIn(pack)) - lowerBound(this.objects, first);
-  }
-
-  /** The selected objects that lie in `pack`, in the order of their offsets. */
-  inOffsetOrder(pack: number): Uint32Array {
-    const store = this.#store;
-    const first = store.firstObject(pack);
-    const count = store.objectsIn(pack);
-    const start = lowerBound(this.objects, first);
-    const end = lowerBound(this.objects, first + count);
-    if (end - start === count) return store.objectsInOffsetOrder(pack);
-    const ordered = this.objects.slice(start, end);
-    for (let i = 0; i < ordered.length; i++) ordered[i] = store.positionOf(ordered[i] as number);
-    ordered.sort();
-    for (let i = 0; i < ordered.length; i++) ordered[i] = store.objectAtPosition(pack, ordered[i] as number);
-    return ordered;
-  }
-}
-
-function lowerBound(objects: Uint32Array, value: number): number {
-  let low = 0;
-  let high = objects.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((objects[middle] as number) < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

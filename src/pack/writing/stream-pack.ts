@@ -14,7 +14,7 @@
  * Objects that are known to be whole packs, and nothing else, are not looked at one by one at all (`stream-whole-set.ts`).
  *
  * Input comes in windows of 1 MiB, the next one on its way while one is worked on.
- * Memory: 12 bytes a selected object, two windows, a chunk of output and, where an object is put together, that object.
+ * Memory: what `selected-objects.ts` says, two windows, a chunk of output and, where an object is put together, that object.
  */
 import { throwIfAborted } from '../../bytes/abort.ts';
 import { HotpackError } from '../../bytes/error.ts';
@@ -36,7 +36,7 @@ import type { PackCounters, PackOptions, PackQuery } from './pack-query.ts';
 import { cutWindows, planWindows, WINDOW_BYTES } from './pack-windows.ts';
 import type { PackWindow } from './pack-windows.ts';
 import { readAhead } from './read-ahead.ts';
-import { indexOfObject, SelectedObjects } from './selected-objects.ts';
+import { SelectedObjects } from './selected-objects.ts';
 import { streamWholeSet } from './stream-whole-set.ts';
 import { deflateObject } from './whole-object.ts';
 import { wholeSetOf } from './whole-set.ts';
@@ -107,16 +107,12 @@ class PackWriter {
       }
       return;
     }
-    const ordered = selected.inOffsetOrder(pack);
-    for await (const { window, bytes } of readAhead(
-      this.#store,
-      pack,
-      planWindows(this.#store, ordered),
-      this.#options.signal,
-    )) {
+    const positions = selected.positionsIn(pack);
+    const windows = planWindows(this.#store.startsIn(pack), positions);
+    for await (const { window, bytes } of readAhead(this.#store, pack, windows, this.#options.signal)) {
       // Whoever takes a chunk may give back its memory, and a window may go out as one chunk.
       const { length } = bytes;
-      yield* this.#writeWindow(ordered, window, bytes);
+      yield* this.#writeWindow({ pack, positions, window }, bytes);
       if (length < window.to - window.from) yield* this.#copyRest(pack, window, length);
       yield* this.#output.take();
     }
@@ -136,11 +132,11 @@ class PackWriter {
   }
 
   async *#writeWindow(
-    ordered: Uint32Array,
-    window: PackWindow,
+    part: { readonly pack: number; readonly positions: Uint32Array; readonly window: PackWindow },
     bytes: Uint8Array,
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    const store = this.#store;
+    const { pack, positions, window } = part;
+    const starts = this.#store.startsIn(pack);
     const output = this.#output;
     /** Start of the bytes that go out as they are, not yet appended; they end where the last copied entry ended. */
     let runStart = 0;
@@ -150,18 +146,19 @@ class PackWriter {
       this.#counters.bytesCopied += runEnd - runStart;
     };
     for (let i = window.first; i < window.last; i++) {
-      const object = ordered[i] as number;
-      const start = store.offsetOf(object) - window.from;
-      const end = Math.min(store.entryEnd(object) - window.from, bytes.length);
+      const position = positions[i] as number;
+      const start = (starts[position] as number) - window.from;
+      const entryEnd = (starts[position + 1] as number) - window.from;
+      const end = Math.min(entryEnd, bytes.length);
       if (start !== runEnd) {
         endRun();
         runStart = runEnd = start;
       }
       const outputAt = output.position + (runEnd - runStart);
       const headerBytes = parseEntryHeader(bytes, start, end, this.#header);
-      if (headerBytes < 0) throw this.#malformed(object, 'its header does not end');
-      const placement = this.#place(object, bytes, outputAt);
-      this.#selected.write(object, outputAt);
+      if (headerBytes < 0) throw this.#malformed(pack, position, 'its header does not end');
+      const placement = this.#place({ pack, position, outputAt }, bytes);
+      this.#selected.write(pack, position, outputAt);
       if (placement.kind === 'as-stored') {
         runEnd = end;
         this.#countCopied(this.#header.type === OBJ_OFS_DELTA || this.#header.type === OBJ_REF_DELTA);
@@ -171,7 +168,8 @@ class PackWriter {
       runStart = runEnd = end;
       if (placement.kind === 'whole') {
         // Nothing of the stored entry is used, so the rest of a long one must not be copied.
-        if (end < store.entryEnd(object) - window.from) this.#skipRest = true;
+        if (end < entryEnd) this.#skipRest = true;
+        const object = this.#store.objectAtPosition(pack, position);
         for await (const _ of this.#writeWhole(object)) yield* this.#output.take();
       } else {
         output.append(this.#deltaHeader(placement));
@@ -202,25 +200,44 @@ class PackWriter {
   }
 
   /** Decides about the entry whose header was just parsed out of `bytes`. */
-  #place(object: number, bytes: Uint8Array, outputAt: number): Placement {
+  #place(
+    entry: { readonly pack: number; readonly position: number; readonly outputAt: number },
+    bytes: Uint8Array,
+  ): Placement {
     const header = this.#header;
     if (header.type >= OBJ_COMMIT && header.type <= OBJ_TAG) return AS_STORED;
     const store = this.#store;
-    const pack = store.packOf(object);
+    const { pack, position, outputAt } = entry;
     const isNamed = header.type === OBJ_REF_DELTA;
-    const base = isNamed
-      ? store.findBaseBytes(bytes, header.baseOidAt, pack)
-      : store.objectAtOffset(pack, store.offsetOf(object) - header.baseDistance);
-    if (base < 0) throw this.#malformed(object, 'the base of its delta is not there');
-    const baseAt = this.#selected.outputAt(base);
+    let base: number;
+    let baseAt: number;
+    if (isNamed) {
+      base = store.findBaseBytes(bytes, header.baseOidAt, pack);
+      if (base < 0) throw this.#malformed(pack, position, 'the base of its delta is not there');
+      baseAt = this.#outputAt(base);
+    } else {
+      const offset = (store.startsIn(pack)[position] as number) - header.baseDistance;
+      const basePosition = store.positionAtOffset(pack, offset, position);
+      base = store.objectAtPosition(pack, basePosition);
+      baseAt = this.#selected.outputAt(pack, basePosition);
+      if (baseAt < 0) {
+        // An earlier pack may have it too, and then it goes by the number that it has there.
+        base = store.canonical(base);
+        baseAt = this.#outputAt(base);
+      }
+    }
     if (baseAt > 0 && this.#query.ofsDelta) {
       const distance = outputAt - baseAt;
       return !isNamed && distance === header.baseDistance ? AS_STORED : { kind: 'by-distance', distance };
     }
-    if (baseAt >= 0 || (this.#query.thin && indexOfObject(this.#query.clientHas, base) >= 0)) {
+    if (baseAt >= 0 || (this.#query.thin && this.#query.clientHas.has(base))) {
       return isNamed ? AS_STORED : { kind: 'by-oid', base };
     }
     return WHOLE;
+  }
+
+  #outputAt(object: number): number {
+    return this.#selected.outputAt(this.#store.packOf(object), this.#store.positionOf(object));
   }
 
   #deltaHeader(placement: Exclude<Placement, { kind: 'as-stored' | 'whole' }>): Uint8Array {
@@ -250,11 +267,11 @@ class PackWriter {
     else this.#counters.reused++;
   }
 
-  #malformed(object: number, what: string): HotpackError {
-    const pack = this.#store.packName(this.#store.packOf(object));
-    const offset = this.#store.offsetOf(object);
-    return new HotpackError('malformed_pack', `pack ${pack}, entry at ${offset}: ${what}`, {
-      detail: { pack, offset },
+  #malformed(pack: number, position: number, what: string): HotpackError {
+    const name = this.#store.packName(pack);
+    const offset = this.#store.startsIn(pack)[position];
+    return new HotpackError('malformed_pack', `pack ${name}, entry at ${offset}: ${what}`, {
+      detail: { pack: name, offset },
     });
   }
 }

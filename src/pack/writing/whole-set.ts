@@ -12,13 +12,12 @@
 import type { Oid } from '../../bytes/oid.ts';
 import type { ObjectStore } from '../object-store.ts';
 import type { PackedObjects } from '../reading/packed-objects.ts';
-import type { Selection, SelectionQuery } from '../selection.ts';
+import { NO_OBJECTS, type Selection, type SelectionQuery } from '../selection.ts';
 import { indexOfObject } from './selected-objects.ts';
 
 type Store = ObjectStore & PackedObjects;
 
 const MAX_SETS = 4;
-const NONE = new Uint32Array(0);
 
 export interface WholePack {
   readonly pack: number;
@@ -63,7 +62,7 @@ export function recallWholeSet(store: Store, query: SelectionQuery): Selection |
     );
   });
   if (found === undefined) return undefined;
-  return { objects: found.set.objects, clientHas: NONE, shallow: [], unshallow: [] };
+  return { objects: found.set.objects, clientHas: NO_OBJECTS, shallow: [], unshallow: [] };
 }
 
 /** Keeps what `query` selected if it is whole packs. */

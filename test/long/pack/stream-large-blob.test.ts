@@ -13,6 +13,7 @@ import {
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { NO_OBJECTS } from '../../../src/pack/selection.ts';
 import { openObjectStore } from '../../../src/pack/reading/open-object-store.ts';
 import { streamPack } from '../../../src/pack/writing/stream-pack.ts';
 import { git } from '../../support/git.ts';
@@ -46,7 +47,7 @@ it('copies a pack that holds a blob of 300 MB, in bounded memory', async () => {
   for (const objects of [Uint32Array.of(0, 1), Uint32Array.of(store.find(large))]) {
     const out = join(folder, `out-${objects.length}.pack`);
     const sink = createWriteStream(out);
-    const query = { objects, clientHas: new Uint32Array(0), ofsDelta: true, thin: false };
+    const query = { objects, clientHas: NO_OBJECTS, ofsDelta: true, thin: false };
     globalThis.gc?.();
     const before = process.memoryUsage().arrayBuffers;
     let most = 0;

@@ -7,19 +7,20 @@
  */
 import type { StoreBitmaps } from '../../bitmap/store-bitmaps.ts';
 import { OBJ_BLOB, OBJ_COMMIT, OBJ_TAG, OBJ_TREE, type ObjectType } from '../../codec/object-type.ts';
-import { membersOf } from '../bitset.ts';
+import { NO_OBJECTS, type ObjectSet } from '../../selection.ts';
+import { forEachMember } from '../bitset.ts';
 import type { EndPoints } from '../end-points.ts';
 import { type CompiledFilter, keepsEverything, keepsType } from '../filtering/compiled-filter.ts';
 import { ReachSet } from '../reach-set.ts';
 import type { WalkContext } from '../walk-context.ts';
-import { CLIENT_BASE, SELECTED } from './marks.ts';
+import { SELECTED } from './marks.ts';
 import { markSmallBlobs } from './small-blobs.ts';
 
 export interface BitmapQuery {
   readonly wants: EndPoints;
   readonly haves: EndPoints;
   readonly filter: CompiledFilter;
-  /** Mark what the client has as bases. */
+  /** What the client has may serve as bases. */
   readonly thin: boolean;
   /** How many of the client's commits may be in no stored set before it is not worth it. */
   readonly mostNewHaves: number;
@@ -32,18 +33,18 @@ export function isSetFilter(filter: CompiledFilter): boolean {
   return filter.sparse.length === 0 && (filter.treeDepth === 0 || filter.treeDepth === Number.POSITIVE_INFINITY);
 }
 
-/** Marks what is SELECTED and what is a CLIENT_BASE. False, and nothing marked, where it is not worth it. */
+/** Marks what is SELECTED and gives what the client has. `not-worth-it`: nothing is marked. */
 export async function selectByBitmaps(
   context: WalkContext,
   bitmaps: StoreBitmaps,
   query: BitmapQuery,
   marks: Uint8Array,
-): Promise<boolean> {
+): Promise<ObjectSet | 'not-worth-it'> {
   const { wants, haves, filter } = query;
   const kept = keptTypes(filter);
   const depth = kept.has(OBJ_BLOB) ? 'blobs' : kept.has(OBJ_TREE) ? 'trees' : 'commits';
   const had = new ReachSet(context, bitmaps, { depth });
-  if (!(await had.addCommits(haves.commits, query.mostNewHaves))) return false;
+  if (!(await had.addCommits(haves.commits, query.mostNewHaves))) return 'not-worth-it';
   await had.finish();
   for (const tree of haves.trees) await had.addTree(tree);
   for (const blob of haves.blobs) had.add(blob, OBJ_BLOB);
@@ -61,17 +62,14 @@ export async function selectByBitmaps(
   const found = keepNew({ wanted, had, bitmaps }, kept);
   const unsized: number[] = [];
   const sizesDecide = kept.has(OBJ_BLOB) && filter.blobBytes !== Number.POSITIVE_INFINITY;
-  for (const bit of membersOf(found)) {
+  forEachMember(found, (bit) => {
     const object = bitmaps.objectAt(bit);
     const isOpen = sizesDecide && wanted.typeOf(bit) === OBJ_BLOB && (marks[object] as number) === 0;
     if (isOpen) unsized.push(object);
     else mark(marks, object, SELECTED);
-  }
+  });
   await markSmallBlobs(context, unsized, { below: filter.blobBytes, marks });
-  if (query.thin && keepsEverything(filter)) {
-    for (const bit of membersOf(had.words)) mark(marks, bitmaps.objectAt(bit), CLIENT_BASE);
-  }
-  return true;
+  return query.thin && keepsEverything(filter) ? had : NO_OBJECTS;
 }
 
 function keptTypes(filter: CompiledFilter): Set<ObjectType> {

@@ -3,6 +3,7 @@ import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { isHotpackError } from '../../../../src/bytes/error.ts';
+import { NO_OBJECTS } from '../../../../src/pack/selection.ts';
 import { writeIdx } from '../../../../src/pack/codec/idx.ts';
 import { openObjectStore } from '../../../../src/pack/reading/open-object-store.ts';
 import type { PackSource } from '../../../../src/pack/reading/packed-objects.ts';
@@ -79,7 +80,7 @@ describe('a pack that lies about its deltas', () => {
   it('is told by a base that is nowhere', async () => {
     const store = storeOf(handMade([[REF, Buffer.alloc(20, 0x33), IDENTITY]]));
     await expect(store.read(0)).rejects.toMatchObject({ code: 'malformed_pack' });
-    const query = { objects: Uint32Array.of(0), clientHas: new Uint32Array(0), ofsDelta: false, thin: false };
+    const query = { objects: Uint32Array.of(0), clientHas: NO_OBJECTS, ofsDelta: false, thin: false };
     const stream = streamPack(store, query, { signal: new AbortController().signal });
     await expect(stream.next()).rejects.toMatchObject({ code: 'malformed_pack' });
   });
@@ -136,7 +137,7 @@ describe('packs, idx and rev files with flipped or missing bytes', () => {
         }
       }
       const objects = Uint32Array.from({ length: store.objectCount }, (_, i) => i).filter((i) => i % 3 > 0);
-      const query = { objects, clientHas: new Uint32Array(0), ofsDelta: true, thin: false };
+      const query = { objects, clientHas: NO_OBJECTS, ofsDelta: true, thin: false };
       for await (const _ of streamPack(store, query, { signal: new AbortController().signal }));
       return true;
     } catch (error) {
@@ -183,7 +184,7 @@ describe('packs, idx and rev files with flipped or missing bytes', () => {
     };
     const store = storeOf(short);
     await expect(store.read(0)).rejects.toMatchObject({ code: 'malformed_pack' });
-    const query = { objects: Uint32Array.of(0), clientHas: new Uint32Array(0), ofsDelta: true, thin: false };
+    const query = { objects: Uint32Array.of(0), clientHas: NO_OBJECTS, ofsDelta: true, thin: false };
     const stream = streamPack(store, query, { signal: new AbortController().signal });
     await expect(stream.next()).rejects.toMatchObject({ code: 'malformed_pack' });
   });

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { OBJECT_TYPE_NAMES } from '../../../../src/pack/codec/object-type.ts';
 import { openObjectStore } from '../../../../src/pack/reading/open-object-store.ts';
-import type { PackSource } from '../../../../src/pack/reading/packed-objects.ts';
+import type { PackedObjects, PackSource } from '../../../../src/pack/reading/packed-objects.ts';
 import {
   blobOid,
   deepChain,
@@ -17,6 +17,11 @@ const MIB = 1024 * 1024;
 
 function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
   return Buffer.compare(left, right) === 0;
+}
+
+/** The pack's objects, duplicates of earlier packs included. */
+function inOffsetOrder(store: PackedObjects, pack: number): number[] {
+  return Array.from({ length: store.objectsIn(pack) }, (_, position) => store.objectAtPosition(pack, position));
 }
 
 for (const [layout, make] of Object.entries(PACK_LAYOUTS)) {
@@ -67,7 +72,7 @@ for (const [layout, make] of Object.entries(PACK_LAYOUTS)) {
       const store = openObjectStore({ packs: packs.map((pack) => ({ ...pack, rev: undefined })), cacheBytes: MIB });
       const other = openObjectStore({ packs, cacheBytes: MIB });
       for (let pack = 0; pack < packs.length; pack++) {
-        expect(store.objectsInOffsetOrder(pack)).toEqual(other.objectsInOffsetOrder(pack));
+        expect(inOffsetOrder(store, pack)).toEqual(inOffsetOrder(other, pack));
       }
     });
 
@@ -89,11 +94,18 @@ for (const [layout, make] of Object.entries(PACK_LAYOUTS)) {
       const store = openObjectStore({ packs, cacheBytes: MIB });
       for (let pack = 0; pack < store.packCount; pack++) {
         let at = 12;
-        for (const object of store.objectsInOffsetOrder(pack)) {
+        for (const object of inOffsetOrder(store, pack)) {
           expect(store.packOf(object)).toBe(pack);
           expect(store.offsetOf(object)).toBe(at);
           expect(store.objectAtPosition(pack, store.positionOf(object))).toBe(object);
           expect(store.objectAtOffset(pack, at)).toBe(store.canonical(object));
+          // From wherever it is looked for.
+          const position = store.positionOf(object);
+          for (const near of [0, position, position + 3, store.objectsIn(pack) - 1]) {
+            const known = Math.min(near, store.objectsIn(pack) - 1);
+            expect(store.positionAtOffset(pack, at, known)).toBe(position);
+          }
+          expect(() => store.positionAtOffset(pack, at + 1, position)).toThrow('no entry begins');
           at = store.entryEnd(object);
         }
         expect(at).toBe(store.packBytes(pack) - 20);
@@ -124,7 +136,7 @@ describe('what reading costs', () => {
     const packs = packSources(folder);
     const store = openObjectStore({ packs, cacheBytes: 32 * MIB });
     let waited = 0;
-    for (const object of store.objectsInOffsetOrder(0)) {
+    for (const object of inOffsetOrder(store, 0)) {
       if (store.readCached(object) !== undefined) continue;
       waited++;
       await store.read(object);

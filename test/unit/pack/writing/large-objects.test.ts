@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { StorageWriter } from '../../../../src/storage/contract.ts';
+import { NO_OBJECTS } from '../../../../src/pack/selection.ts';
 import { openObjectStore } from '../../../../src/pack/reading/open-object-store.ts';
 import type { PackSource } from '../../../../src/pack/reading/packed-objects.ts';
 import { createPackCounters } from '../../../../src/pack/writing/pack-query.ts';
@@ -68,7 +69,7 @@ async function writeOne(object: number, maxObjectBytes: number, options: Partial
   const store = openObjectStore({ packs, cacheBytes: 1 << 20, maxObjectBytes });
   const counters = createPackCounters();
   const chunks: Uint8Array[] = [];
-  const query = { objects: Uint32Array.of(object), clientHas: new Uint32Array(0), ofsDelta: true, thin: false };
+  const query = { objects: Uint32Array.of(object), clientHas: NO_OBJECTS, ofsDelta: true, thin: false };
   const { signal } = new AbortController();
   for await (const chunk of streamPack(store, query, { signal, counters, ...options })) chunks.push(chunk);
   const target = emptyRepository('out');
@@ -122,7 +123,7 @@ describe('an object above the bound in memory whose base does not go along', () 
     const { state, openScratch } = scratches();
     const store = openObjectStore({ packs, cacheBytes: 1 << 20, maxObjectBytes: 1000 });
     for (let object = 0; object < 5; object++) {
-      const query = { objects: Uint32Array.of(object), clientHas: new Uint32Array(0), ofsDelta: true, thin: false };
+      const query = { objects: Uint32Array.of(object), clientHas: NO_OBJECTS, ofsDelta: true, thin: false };
       const aborter = new AbortController();
       const stream = streamPack(store, query, { signal: aborter.signal, openScratch });
       const first = stream.next();

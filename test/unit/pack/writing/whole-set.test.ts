@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { ObjectStore } from '../../../../src/pack/object-store.ts';
 import { openObjectStore } from '../../../../src/pack/reading/open-object-store.ts';
 import type { PackedObjects, PackSource } from '../../../../src/pack/reading/packed-objects.ts';
-import type { SelectionQuery } from '../../../../src/pack/selection.ts';
+import { NO_OBJECTS, type SelectionQuery } from '../../../../src/pack/selection.ts';
 import { selectObjects } from '../../../../src/pack/walk/select-objects.ts';
 import { createPackCounters, type PackCounters } from '../../../../src/pack/writing/pack-query.ts';
 import { WINDOW_BYTES } from '../../../../src/pack/writing/pack-windows.ts';
@@ -21,7 +21,6 @@ import {
 } from '../../../support/packed-repository.ts';
 
 const { signal } = new AbortController();
-const NONE = new Uint32Array(0);
 
 type Store = ObjectStore & PackedObjects;
 
@@ -51,7 +50,7 @@ async function write(
 ): Promise<{ readonly pack: Buffer; readonly counters: PackCounters }> {
   const counters = createPackCounters();
   const chunks: Uint8Array[] = [];
-  const asked = { objects, clientHas: NONE, ofsDelta, thin: false };
+  const asked = { objects, clientHas: NO_OBJECTS, ofsDelta, thin: false };
   for await (const chunk of streamPack(store, asked, { signal, counters })) chunks.push(chunk);
   return { pack: Buffer.concat(chunks), counters };
 }
