@@ -18,6 +18,18 @@
 export type Absent = { readonly kind: 'absent' };
 export const ABSENT: Absent = { kind: 'absent' };
 
+export interface Found {
+  readonly kind: 'found';
+  readonly bytes: Uint8Array;
+}
+
+export interface FoundDocument extends Found {
+  /** Opaque; it never comes back, so that A-B-A is seen. */
+  readonly version: string;
+}
+
+export type Replacement = { readonly kind: 'replaced'; readonly version: string } | { readonly kind: 'lost' };
+
 export interface ObjectInfo {
   readonly kind: 'object' | 'document';
   readonly key: string;
@@ -75,6 +87,12 @@ export interface StorageWriter {
   abort(): Promise<void>;
 }
 
+export interface PageRequest {
+  /** The last key of the page before. */
+  readonly after?: string;
+  readonly limit?: number;
+}
+
 export interface ListPage {
   readonly objects: readonly ObjectInfo[];
   /** Where the next page begins; absent on the last page. */
@@ -84,11 +102,7 @@ export interface ListPage {
 export interface Storage {
   head(key: string, signal?: AbortSignal): Promise<ObjectInfo | Absent>;
   /** All bytes of an object of at most `maxBytes` (more is `limit_exceeded`). */
-  readAll(
-    key: string,
-    maxBytes: number,
-    signal?: AbortSignal,
-  ): Promise<{ readonly kind: 'found'; readonly bytes: Uint8Array } | Absent>;
+  readAll(key: string, maxBytes: number, signal?: AbortSignal): Promise<Found | Absent>;
   open(key: string, signal?: AbortSignal): Promise<StorageReader | Absent>;
   /** Atomic: readers see the old bytes or the new ones. Durable when it resolves. */
   put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
@@ -96,30 +110,15 @@ export interface Storage {
   create(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<'created' | 'exists'>;
   /** `key` is fixed at open, since object stores name an upload when it starts. The signal ends the opening, not the writer. */
   openWriter(key: string, signal?: AbortSignal): Promise<StorageWriter>;
-  readDocument(
-    key: string,
-    signal?: AbortSignal,
-  ): Promise<{ readonly kind: 'found'; readonly bytes: Uint8Array; readonly version: string } | Absent>;
-  /**
-   * Replaces the document if its version is still `expected` (`'absent'`: only if there is none). A version is opaque and never
-   * comes back, so that A-B-A is seen.
-   */
-  replaceDocument(
-    key: string,
-    bytes: Uint8Array,
-    expected: string,
-    signal?: AbortSignal,
-  ): Promise<{ readonly kind: 'replaced'; readonly version: string } | { readonly kind: 'lost' }>;
+  readDocument(key: string, signal?: AbortSignal): Promise<FoundDocument | Absent>;
+  /** Replaces the document if its version is still `expected` (`'absent'`: only if there is none). */
+  replaceDocument(key: string, bytes: Uint8Array, expected: string, signal?: AbortSignal): Promise<Replacement>;
   /**
    * Objects and documents whose key starts with `prefix` (a string prefix, not segment-wise), in ascending
    * order of UTF-8 bytes, at most `limit` (1 to 1,000, default 1,000) a page. What is created or deleted
    * while pages are read may or may not be seen; everything else is seen exactly once.
    */
-  list(
-    prefix: string,
-    page?: { readonly after?: string; readonly limit?: number },
-    signal?: AbortSignal,
-  ): Promise<ListPage>;
+  list(prefix: string, page?: PageRequest, signal?: AbortSignal): Promise<ListPage>;
   /** Deletes objects and documents; absent ones are no error. A document made anew under the key has another version. */
   delete(keys: readonly string[], signal?: AbortSignal): Promise<void>;
   /** Rejects unless the medium answers and takes writes. Cheap: called by the readiness probe. */

@@ -50,6 +50,14 @@ export function assertRange(key: string, offset: number, length: number, bytes: 
   }
 }
 
+/** Throws `limit_exceeded` where an object is longer than its reader takes. */
+export function assertTakes(key: string, bytes: number, maxBytes: number): void {
+  if (bytes <= maxBytes) return;
+  throw new HotpackError('limit_exceeded', 'an object larger than its reader takes', {
+    detail: { key, bytes, maxBytes },
+  });
+}
+
 /** Throws `invalid_argument` above what a document holds. */
 export function assertDocumentBytes(key: string, bytes: Uint8Array): void {
   if (bytes.length > MAX_DOCUMENT_BYTES) {

@@ -11,8 +11,20 @@ import { promisify } from 'node:util';
 import { raceSignal, throwIfAborted } from '../../bytes/abort.ts';
 import { HotpackError } from '../../bytes/error.ts';
 import { ABSENT } from '../contract.ts';
-import type { Absent, ListPage, ObjectInfo, Storage, StorageReader, StorageWriter } from '../contract.ts';
-import { assertDocumentBytes, assertKey, assertPrefix, resolvePageLimit } from '../key.ts';
+import type {
+  Absent,
+  Found,
+  FoundDocument,
+  ListPage,
+  ObjectInfo,
+  PageRequest,
+  Replacement,
+  Storage,
+  StorageReader,
+  StorageWriter,
+} from '../contract.ts';
+import { assertDocumentBytes, assertKey, assertPrefix, assertTakes, resolvePageLimit } from '../key.ts';
+import { CallGate } from './call-gate.ts';
 import { createDocument, deleteDocument, DOCUMENT_SUFFIX, readCurrent, replaceDocument } from './fs/documents.ts';
 import { createFileReader } from './fs/file-reading.ts';
 import { openFileWriter } from './fs/file-writer.ts';
@@ -52,8 +64,7 @@ const STATS_AT_ONCE = 32;
 class FsStorage implements Storage {
   readonly #root: string;
   readonly #temp: TempFolder;
-  readonly #writers = new Set<StorageWriter>();
-  #closed = false;
+  readonly #gate = new CallGate(toStorageError);
 
   constructor(root: string, temp: TempFolder) {
     this.#root = root;
@@ -72,20 +83,12 @@ class FsStorage implements Storage {
     });
   }
 
-  async readAll(
-    key: string,
-    maxBytes: number,
-    signal?: AbortSignal,
-  ): Promise<{ readonly kind: 'found'; readonly bytes: Uint8Array } | Absent> {
+  async readAll(key: string, maxBytes: number, signal?: AbortSignal): Promise<Found | Absent> {
     const reader = await this.open(key, signal);
     if (reader.kind === 'absent') return ABSENT;
     try {
       const { bytes } = reader;
-      if (bytes > maxBytes) {
-        throw new HotpackError('limit_exceeded', 'an object larger than its reader takes', {
-          detail: { key, bytes, maxBytes },
-        });
-      }
+      assertTakes(key, bytes, maxBytes);
       return { kind: 'found', bytes: await reader.read(0, bytes, signal) };
     } finally {
       await reader.close();
@@ -146,34 +149,27 @@ class FsStorage implements Storage {
         key,
         tempPath: await this.#temp.next(),
         targetPath,
-        onEnd: (ended) => this.#writers.delete(ended),
+        onEnd: (ended) => this.#gate.writers.delete(ended),
       });
-      if (this.#closed || signal?.aborted === true) {
+      try {
+        this.#gate.assertOpen(signal);
+      } catch (error) {
         await writer.abort();
-        throwIfAborted(signal);
-        this.#assertAnswering();
+        throw error;
       }
-      this.#writers.add(writer);
+      this.#gate.writers.add(writer);
       return writer;
     });
   }
 
-  readDocument(
-    key: string,
-    signal?: AbortSignal,
-  ): Promise<{ readonly kind: 'found'; readonly bytes: Uint8Array; readonly version: string } | Absent> {
+  readDocument(key: string, signal?: AbortSignal): Promise<FoundDocument | Absent> {
     return this.#run(key, signal, async (path) => {
       const current = await readCurrent(path + DOCUMENT_SUFFIX);
       return current === undefined ? ABSENT : { kind: 'found', ...current };
     });
   }
 
-  replaceDocument(
-    key: string,
-    bytes: Uint8Array,
-    expected: string,
-    signal?: AbortSignal,
-  ): Promise<{ readonly kind: 'replaced'; readonly version: string } | { readonly kind: 'lost' }> {
+  replaceDocument(key: string, bytes: Uint8Array, expected: string, signal?: AbortSignal): Promise<Replacement> {
     // Not raced against the signal: whoever is told `aborted` must be sure that nothing was replaced.
     return this.#run(key, undefined, async (path) => {
       throwIfAborted(signal);
@@ -187,14 +183,10 @@ class FsStorage implements Storage {
     });
   }
 
-  async list(
-    prefix: string,
-    page: { readonly after?: string; readonly limit?: number } = {},
-    signal?: AbortSignal,
-  ): Promise<ListPage> {
+  async list(prefix: string, page: PageRequest = {}, signal?: AbortSignal): Promise<ListPage> {
     assertPrefix(prefix);
     const limit = resolvePageLimit(page.limit);
-    this.#assertAnswering();
+    this.#gate.assertOpen();
     const objects: ObjectInfo[] = [];
     let batch: Promise<ObjectInfo | undefined>[] = [];
     const settle = async (): Promise<void> => {
@@ -220,7 +212,7 @@ class FsStorage implements Storage {
 
   async delete(keys: readonly string[], signal?: AbortSignal): Promise<void> {
     for (const key of keys) assertKey(key);
-    this.#assertAnswering();
+    this.#gate.assertOpen();
     const folders = new Set<string>();
     try {
       for (const key of keys) {
@@ -238,8 +230,7 @@ class FsStorage implements Storage {
   }
 
   async probe(signal?: AbortSignal): Promise<void> {
-    throwIfAborted(signal);
-    this.#assertAnswering();
+    this.#gate.assertOpen(signal);
     const probing = (async () => {
       const temp = await this.#temp.next();
       const handle = await open(temp, 'wx');
@@ -265,10 +256,7 @@ class FsStorage implements Storage {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await Promise.all([...this.#writers].map((writer) => writer.abort()));
-    await this.#temp.remove();
+    if (await this.#gate.close()) await this.#temp.remove();
   }
 
   /** True where something was there. */
@@ -307,20 +295,8 @@ class FsStorage implements Storage {
     }
   }
 
-  /** What every call on a key begins and ends with. */
-  async #run<T>(key: string, signal: AbortSignal | undefined, work: (path: string) => Promise<T>): Promise<T> {
-    assertKey(key);
-    throwIfAborted(signal);
-    this.#assertAnswering();
-    try {
-      return await work(join(this.#root, key));
-    } catch (error) {
-      throw toStorageError(key, error);
-    }
-  }
-
-  #assertAnswering(): void {
-    if (this.#closed) throw new HotpackError('storage_unavailable', 'the store is closed');
+  #run<T>(key: string, signal: AbortSignal | undefined, work: (path: string) => Promise<T>): Promise<T> {
+    return this.#gate.run(key, signal, () => work(join(this.#root, key)));
   }
 }
 

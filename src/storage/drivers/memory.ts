@@ -6,8 +6,27 @@
 import { abortError, throwIfAborted } from '../../bytes/abort.ts';
 import { HotpackError } from '../../bytes/error.ts';
 import { ABSENT } from '../contract.ts';
-import type { ListPage, ObjectInfo, Storage, StorageReader, StorageWriter } from '../contract.ts';
-import { assertDocumentBytes, assertHead, assertKey, assertPrefix, assertRange, resolvePageLimit } from '../key.ts';
+import type {
+  Absent,
+  Found,
+  FoundDocument,
+  ListPage,
+  ObjectInfo,
+  PageRequest,
+  Replacement,
+  Storage,
+  StorageReader,
+  StorageWriter,
+} from '../contract.ts';
+import {
+  assertDocumentBytes,
+  assertHead,
+  assertKey,
+  assertPrefix,
+  assertRange,
+  assertTakes,
+  resolvePageLimit,
+} from '../key.ts';
 import { MemoryBytes } from './memory-bytes.ts';
 import { withUnstorageDriver } from './unstorage-driver.ts';
 import type { DriverStorage } from './unstorage-driver.ts';
@@ -48,27 +67,19 @@ class MemoryStorage implements Storage {
     this.#now = options.now ?? Date.now;
   }
 
-  async head(key: string, signal?: AbortSignal): Promise<ObjectInfo | typeof ABSENT> {
+  async head(key: string, signal?: AbortSignal): Promise<ObjectInfo | Absent> {
     return this.#find('object', key, signal)?.info ?? ABSENT;
   }
 
-  async readAll(
-    key: string,
-    maxBytes: number,
-    signal?: AbortSignal,
-  ): Promise<{ readonly kind: 'found'; readonly bytes: Uint8Array } | typeof ABSENT> {
+  async readAll(key: string, maxBytes: number, signal?: AbortSignal): Promise<Found | Absent> {
     const entry = this.#find('object', key, signal);
     if (entry === undefined) return ABSENT;
     const { bytes } = entry.content;
-    if (bytes > maxBytes) {
-      throw new HotpackError('limit_exceeded', 'an object larger than its reader takes', {
-        detail: { key, bytes, maxBytes },
-      });
-    }
+    assertTakes(key, bytes, maxBytes);
     return { kind: 'found', bytes: entry.content.slice(0, bytes) };
   }
 
-  async open(key: string, signal?: AbortSignal): Promise<StorageReader | typeof ABSENT> {
+  async open(key: string, signal?: AbortSignal): Promise<StorageReader | Absent> {
     const entry = this.#find('object', key, signal);
     return entry === undefined ? ABSENT : openReader(entry);
   }
@@ -131,32 +142,20 @@ class MemoryStorage implements Storage {
     return writer;
   }
 
-  async readDocument(
-    key: string,
-    signal?: AbortSignal,
-  ): Promise<{ readonly kind: 'found'; readonly bytes: Uint8Array; readonly version: string } | typeof ABSENT> {
+  async readDocument(key: string, signal?: AbortSignal): Promise<FoundDocument | Absent> {
     const entry = this.#find('document', key, signal);
     if (entry === undefined) return ABSENT;
     return { kind: 'found', bytes: entry.content.slice(0, entry.content.bytes), version: entry.version };
   }
 
-  async replaceDocument(
-    key: string,
-    bytes: Uint8Array,
-    expected: string,
-    signal?: AbortSignal,
-  ): Promise<{ readonly kind: 'replaced'; readonly version: string } | { readonly kind: 'lost' }> {
+  async replaceDocument(key: string, bytes: Uint8Array, expected: string, signal?: AbortSignal): Promise<Replacement> {
     const current = this.#find('document', key, signal)?.version ?? 'absent';
     assertDocumentBytes(key, bytes);
     if (current !== expected) return { kind: 'lost' };
     return { kind: 'replaced', version: this.#store('document', key, bytes).version };
   }
 
-  async list(
-    prefix: string,
-    page: { readonly after?: string; readonly limit?: number } = {},
-    signal?: AbortSignal,
-  ): Promise<ListPage> {
+  async list(prefix: string, page: PageRequest = {}, signal?: AbortSignal): Promise<ListPage> {
     assertPrefix(prefix);
     const limit = resolvePageLimit(page.limit);
     this.#assertAnswering(signal);

@@ -3,11 +3,21 @@
  * bare repository in the bucket too; documents as document-format.ts says; what is in the making under `tmp/`. Every call
  * is its own requests: nothing is kept or shared between calls, so one driver serves any number of requests of a Worker.
  */
-import { throwIfAborted } from '../../../bytes/abort.ts';
-import { HotpackError } from '../../../bytes/error.ts';
 import { ABSENT } from '../../contract.ts';
-import type { Absent, ListPage, ObjectInfo, Storage, StorageReader, StorageWriter } from '../../contract.ts';
-import { assertDocumentBytes, assertKey, assertPrefix, isKey, resolvePageLimit } from '../../key.ts';
+import type {
+  Absent,
+  Found,
+  FoundDocument,
+  ListPage,
+  ObjectInfo,
+  PageRequest,
+  Replacement,
+  Storage,
+  StorageReader,
+  StorageWriter,
+} from '../../contract.ts';
+import { assertDocumentBytes, assertKey, assertPrefix, assertTakes, isKey, resolvePageLimit } from '../../key.ts';
+import { CallGate } from '../call-gate.ts';
 import { removeAbandoned, TEMP_PREFIX } from './abandoned.ts';
 import type { Bucket, BucketObject } from './bucket.ts';
 import { createNonce, DOCUMENT_HEAD_BYTES, documentKey, splitStoredKey } from './document-format.ts';
@@ -24,8 +34,7 @@ const MAX_PAGE = 1000;
 export class BucketStorage implements Storage {
   readonly #bucket: Bucket;
   readonly #segmentBytes: number;
-  readonly #writers = new Set<StorageWriter>();
-  #closed = false;
+  readonly #gate = new CallGate(toStorageError);
 
   constructor(bucket: Bucket, options: { readonly segmentBytes: number }) {
     this.#bucket = bucket;
@@ -33,28 +42,22 @@ export class BucketStorage implements Storage {
   }
 
   head(key: string, signal?: AbortSignal): Promise<ObjectInfo | Absent> {
-    return this.#run(key, signal, async () => {
+    return this.#gate.run(key, signal, async () => {
       const object = await withRetries(() => this.#bucket.head(key, signal), { signal });
       return object === undefined ? ABSENT : toInfo(object);
     });
   }
 
-  readAll(
-    key: string,
-    maxBytes: number,
-    signal?: AbortSignal,
-  ): Promise<{ readonly kind: 'found'; readonly bytes: Uint8Array } | Absent> {
-    return this.#run(key, signal, () =>
+  readAll(key: string, maxBytes: number, signal?: AbortSignal): Promise<Found | Absent> {
+    return this.#gate.run(key, signal, () =>
       withRetries(
         async () => {
           const found = await this.#bucket.get(key, {}, signal);
           if (found.kind !== 'body') return ABSENT;
           const { bytes } = found.object;
-          if (bytes <= maxBytes) return { kind: 'found', bytes: new Uint8Array(await found.readAll()) } as const;
-          await found.stream.cancel().catch(() => undefined);
-          throw new HotpackError('limit_exceeded', 'an object larger than its reader takes', {
-            detail: { key, bytes, maxBytes },
-          });
+          if (bytes > maxBytes) await found.stream.cancel().catch(() => undefined);
+          assertTakes(key, bytes, maxBytes);
+          return { kind: 'found', bytes: new Uint8Array(await found.readAll()) } as const;
         },
         { signal },
       ),
@@ -62,21 +65,21 @@ export class BucketStorage implements Storage {
   }
 
   open(key: string, signal?: AbortSignal): Promise<StorageReader | Absent> {
-    return this.#run(key, signal, async () => {
+    return this.#gate.run(key, signal, async () => {
       const object = await withRetries(() => this.#bucket.head(key, signal), { signal });
       return object === undefined ? ABSENT : createObjectReader(this.#bucket, toInfo(object), object);
     });
   }
 
   put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
-    return this.#run(key, signal, async () => {
+    return this.#gate.run(key, signal, async () => {
       await withRetries(() => this.#bucket.put(key, bytes, { signal }), { signal });
     });
   }
 
   create(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<'created' | 'exists'> {
     const nonce = createNonce();
-    return this.#run(key, signal, () =>
+    return this.#gate.run(key, signal, () =>
       withRetries(
         async (failedBefore) => {
           const result = await this.#bucket.put(key, bytes, { only: { kind: 'absent' }, nonce, signal });
@@ -91,47 +94,34 @@ export class BucketStorage implements Storage {
   }
 
   openWriter(key: string, signal?: AbortSignal): Promise<StorageWriter> {
-    return this.#run(key, signal, async () => {
+    return this.#gate.run(key, signal, async () => {
       const writer = new ObjectWriter({
         bucket: this.#bucket,
         key,
         tempPrefix: `${TEMP_PREFIX}${createNonce()}/`,
         segmentBytes: this.#segmentBytes,
-        onEnd: (ended) => this.#writers.delete(ended),
+        onEnd: (ended) => this.#gate.writers.delete(ended),
       });
-      this.#writers.add(writer);
+      this.#gate.writers.add(writer);
       return writer;
     });
   }
 
-  readDocument(
-    key: string,
-    signal?: AbortSignal,
-  ): Promise<{ readonly kind: 'found'; readonly bytes: Uint8Array; readonly version: string } | Absent> {
-    return this.#run(key, signal, () => readDocument(this.#bucket, key, signal));
+  readDocument(key: string, signal?: AbortSignal): Promise<FoundDocument | Absent> {
+    return this.#gate.run(key, signal, () => readDocument(this.#bucket, key, signal));
   }
 
-  replaceDocument(
-    key: string,
-    bytes: Uint8Array,
-    expected: string,
-    signal?: AbortSignal,
-  ): Promise<{ readonly kind: 'replaced'; readonly version: string } | { readonly kind: 'lost' }> {
-    return this.#run(key, signal, () => {
+  replaceDocument(key: string, bytes: Uint8Array, expected: string, signal?: AbortSignal): Promise<Replacement> {
+    return this.#gate.run(key, signal, () => {
       assertDocumentBytes(key, bytes);
       return replaceDocument(this.#bucket, { key, value: bytes, expected }, signal);
     });
   }
 
-  async list(
-    prefix: string,
-    page: { readonly after?: string; readonly limit?: number } = {},
-    signal?: AbortSignal,
-  ): Promise<ListPage> {
+  async list(prefix: string, page: PageRequest = {}, signal?: AbortSignal): Promise<ListPage> {
     assertPrefix(prefix);
     const limit = resolvePageLimit(page.limit);
-    throwIfAborted(signal);
-    this.#assertAnswering();
+    this.#gate.assertOpen(signal);
     const objects: ObjectInfo[] = [];
     if (prefix.startsWith(TEMP_PREFIX)) return { objects };
     // The document of a key follows the object of that key, and both are before every longer one.
@@ -164,8 +154,7 @@ export class BucketStorage implements Storage {
 
   async delete(keys: readonly string[], signal?: AbortSignal): Promise<void> {
     for (const key of keys) assertKey(key);
-    throwIfAborted(signal);
-    this.#assertAnswering();
+    this.#gate.assertOpen(signal);
     const stored = keys.flatMap((key) => [key, documentKey(key)]);
     for (let at = 0; at < stored.length; at += MAX_PAGE) {
       const some = stored.slice(at, at + MAX_PAGE);
@@ -180,7 +169,7 @@ export class BucketStorage implements Storage {
 
   /** Two requests. */
   async probe(signal?: AbortSignal): Promise<void> {
-    await this.#run('probe', signal, async () => {
+    await this.#gate.run('probe', signal, async () => {
       const key = `${TEMP_PREFIX}probe-${createNonce()}`;
       const once = { signal, tries: 2 };
       await withRetries(() => this.#bucket.put(key, new Uint8Array(1), { signal }), once);
@@ -190,29 +179,11 @@ export class BucketStorage implements Storage {
 
   /** Removes what killed processes left in the making, once it is a day old. Resolves with how many objects that were. */
   removeAbandoned(nowMs: number, signal?: AbortSignal): Promise<number> {
-    return this.#run('tmp-of-others', signal, () => removeAbandoned(this.#bucket, nowMs, signal));
+    return this.#gate.run('tmp-of-others', signal, () => removeAbandoned(this.#bucket, nowMs, signal));
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await Promise.all([...this.#writers].map((writer) => writer.abort()));
-  }
-
-  /** What every call on a key begins and ends with. */
-  async #run<T>(key: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-    assertKey(key);
-    throwIfAborted(signal);
-    this.#assertAnswering();
-    try {
-      return await work();
-    } catch (error) {
-      throw toStorageError(key, error);
-    }
-  }
-
-  #assertAnswering(): void {
-    if (this.#closed) throw new HotpackError('storage_unavailable', 'the store is closed');
+    await this.#gate.close();
   }
 }
 
