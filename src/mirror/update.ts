@@ -3,6 +3,7 @@
  * then the refs. And the same for objects that somebody asked for by hash.
  */
 import { raceSignal, whileWorking } from '../bytes/abort.ts';
+import { HotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
 import { OBJ_COMMIT } from '../pack/codec/object-type.ts';
 import { closure, reachesAll } from '../pack/walk/reachable.ts';
@@ -25,6 +26,8 @@ import { isInBranches } from './snapshot.ts';
 const MAX_HAVES = 256;
 /** Objects that no ref reaches are forgotten oldest first beyond this; they are fetched again where asked for. */
 const MAX_STRAYS = 4096;
+/** A fetch that ended too late is made once more, so often in all. */
+const MOST_TRIES = 3;
 
 /**
  * `replaced`: what upstream shows has nothing in common with what is here; the mirror was emptied. `too_large`: it would be, and
@@ -45,13 +48,20 @@ export async function runUpdate(
   update: UpdateRequest,
   signal: AbortSignal,
 ): Promise<UpdateOutcome> {
-  const outcome = await updateNow(context, update, signal);
+  const outcome = await whilePacksStay(() => updateNow(context, update, signal));
   // When nobody here reads it any more for the update's sake.
   if (outcome === 'too_large') await giveUpMirror(context);
   return outcome;
 }
 
-async function updateNow(context: MirrorContext, update: UpdateRequest, signal: AbortSignal): Promise<UpdateOutcome> {
+/** `stale`: the packs that it started from were written anew meanwhile, and nothing came of it. */
+type Tried<T> = T | 'stale';
+
+async function updateNow(
+  context: MirrorContext,
+  update: UpdateRequest,
+  signal: AbortSignal,
+): Promise<Tried<UpdateOutcome>> {
   const { copy } = context;
   const before = await latestSnapshot(copy, branchTips(update.refs), signal);
   if (before === undefined) return 'absent';
@@ -62,7 +72,7 @@ async function updateNow(context: MirrorContext, update: UpdateRequest, signal: 
       // Tips that came for another reason come once more with what is missing, so that branches need no other packs.
       const wants = branchTips(update.refs).filter((oid) => !isInBranches(before, oid));
       const fetched = await fetchInto(context, { before, wants, class: 'branches', asker, onBytes }, signal);
-      if (fetched === 'too_large') return fetched;
+      if (fetched !== 'fetched') return fetched;
     }
     const after = await copy.snapshot(signal);
     if (after === undefined) return 'absent';
@@ -93,7 +103,7 @@ export async function fetchWants(
   request: WantsRequest,
   signal: AbortSignal,
 ): Promise<'fetched' | 'absent' | 'too_large'> {
-  const outcome = await fetchWantsNow(context, request, signal);
+  const outcome = await whilePacksStay(() => fetchWantsNow(context, request, signal));
   if (outcome === 'too_large') await giveUpMirror(context);
   return outcome;
 }
@@ -109,7 +119,7 @@ async function fetchWantsNow(
   context: MirrorContext,
   request: WantsRequest,
   signal: AbortSignal,
-): Promise<'fetched' | 'absent' | 'too_large'> {
+): Promise<Tried<'fetched' | 'absent' | 'too_large'>> {
   const before = await latestSnapshot(context.copy, request.wants, signal);
   if (before === undefined) return 'absent';
   try {
@@ -122,6 +132,18 @@ async function fetchWantsNow(
   } finally {
     before.release();
   }
+}
+
+/** Tries again from what there is then where packs were written anew. Rejects with `storage_unavailable` where that happens each time. */
+async function whilePacksStay<T>(work: () => Promise<Tried<T>>): Promise<T> {
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    // oxlint-disable-next-line no-await-in-loop -- each try starts from what the last one lost to
+    const outcome = await work();
+    if (outcome !== 'stale') return outcome;
+  }
+  throw new HotpackError('storage_unavailable', 'the packs of a mirror were written anew at every try to add one', {
+    detail: { tries: MOST_TRIES },
+  });
 }
 
 /** One that holds `oids`, or is what the store has now: another process may have fetched them. */
@@ -149,7 +171,7 @@ async function fetchInto(
     readonly onBytes: (bytes: number) => void;
   },
   signal: AbortSignal,
-): Promise<'fetched' | 'too_large'> {
+): Promise<Tried<'fetched' | 'too_large'>> {
   const { copy, services, repository, limit } = context;
   const { before, wants, asker, onBytes, strays = [] } = request;
   const leansOn = before.manifest.packs.filter((pack) => request.class === 'others' || pack.class === 'branches');
@@ -169,15 +191,13 @@ async function fetchInto(
   });
   const pack = await withinLimit(guard, taking);
   if (typeof pack === 'string') return 'too_large';
-  // Where the manifest that won lacks what the new pack leans on, whoever asked asks again.
   const publication: Publication = {
     ...(pack === undefined ? {} : { pack }),
     builtOn: existing,
     strays: (current) => [...current, ...strays].slice(-MAX_STRAYS),
     visibility: asker.visibility,
   };
-  await copy.publish(publication, signal);
-  return 'fetched';
+  return (await copy.publish(publication, signal)) === 'stale' ? 'stale' : 'fetched';
 }
 
 function havesOf(snapshot: MirrorSnapshot): Oid[] {
@@ -202,7 +222,7 @@ async function noteStrays(
   const strays = new Map<Oid, number>();
   for (const oid of advertisedOids(held)) strays.set(oid, 0);
   for (const stray of manifest.strays) strays.set(stray.oid, stray.confirmedAtMs);
-  for (const oid of shown) strays.delete(oid);
+  for (const oid of strays.keys()) if (shown.has(oid) || store.find(oid) < 0) strays.delete(oid);
   if (strays.size > 0) {
     const tips = [...shown].filter((oid) => store.find(oid) >= 0);
     for (const oid of await reachesAll(store, { tips, targets: [...strays.keys()] }, { signal })) strays.delete(oid);

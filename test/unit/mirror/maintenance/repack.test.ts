@@ -218,11 +218,8 @@ describe('while packs are written anew', () => {
     await other.idle();
     expect(repacks(other)).toBe(1);
     held.resolve();
-    await fetching;
-    await world.idle();
-    expect(await isHere(world.mirror, child)).toBe(false);
-    git('update-ref', 'refs/heads/child', child);
-    await check(world);
+    expect(await fetching).toEqual({ kind: 'here' });
+    expect(world.upstream.fetches.map(({ haves }) => haves.includes(gone))).toEqual([false, true, false]);
     expect(await isHere(world.mirror, child)).toBe(true);
     world.nowMs += DAY_MS;
     await check(world);
