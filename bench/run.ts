@@ -14,6 +14,7 @@ import { countingRow } from './rows/counting.ts';
 import { crowdRow } from './rows/crowd.ts';
 import { growthRow } from './rows/growth.ts';
 import { indexPackRow } from './rows/index-pack.ts';
+import { pushesRow } from './rows/pushes.ts';
 import { refsRow } from './rows/refs.ts';
 import { servedRow } from './rows/served.ts';
 import { warmPassRow } from './rows/warm-pass.ts';
@@ -41,6 +42,7 @@ const ROWS: Readonly<Record<string, (stage: Stage) => Promise<Row>>> = {
   growth: growthRow,
   counting: countingRow,
   'warm-pass': warmPassRow,
+  pushes: pushesRow,
 };
 
 const { values } = parseArgs({

@@ -9,6 +9,7 @@ const NAMES: Readonly<Record<Measure, string>> = {
   p95Ms: 'p95',
   peakBytes: 'peak',
   bytes: 'bytes',
+  packs: 'packs',
 };
 const RATIOS: readonly Measure[] = ['ms', 'cpuMs', 'firstByteMs'];
 
@@ -43,6 +44,7 @@ function tellSamples(list: readonly Sample[]): string {
   if (peaks.length > 0) told.push(`peak ${Math.round(Math.max(...peaks) / MIB)} MiB`);
   const last = list.at(-1);
   if (last?.bytes !== undefined) told.push(`${last.bytes} bytes`);
+  if (last?.packs !== undefined) told.push(`${last.packs} packs at most`);
   if (last?.objects !== undefined) told.push(`${last.objects} objects`);
   return told.join(', ');
 }

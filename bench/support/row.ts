@@ -16,6 +16,8 @@ export interface Sample {
   /** Bytes that the client read. */
   readonly bytes?: number | undefined;
   readonly objects?: number | undefined;
+  /** The most packs that a mirror had at any moment. */
+  readonly packs?: number | undefined;
 }
 
 export interface Contestant {
@@ -24,7 +26,7 @@ export interface Contestant {
   run(): Promise<readonly Sample[]>;
 }
 
-export type Measure = 'ms' | 'cpuMs' | 'firstByteMs' | 'p95Ms' | 'peakBytes' | 'bytes';
+export type Measure = 'ms' | 'cpuMs' | 'firstByteMs' | 'p95Ms' | 'peakBytes' | 'bytes' | 'packs';
 
 /** Medians of ours held against another's, or against a number. */
 export interface Goal {

@@ -5,8 +5,7 @@ import { Eviction } from '../../../../src/mirror/maintenance/eviction.ts';
 import type { Logger } from '../../../../src/telemetry/logger.ts';
 import { createMetrics } from '../../../../src/telemetry/metrics.ts';
 import { addHistory, emptyRepository } from '../../../support/packed-repository.ts';
-import { revision } from '../../../support/repositories.ts';
-import { createWorld, filled, isHere, keysOf, type World } from '../fake-upstream.ts';
+import { createWorld, filled, keysOf, type World } from '../fake-upstream.ts';
 import { KEY } from './packs-at-rest.ts';
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} } as Logger;
@@ -24,7 +23,6 @@ beforeEach(async () => {
   addHistory(folder, { commits: 5 });
   world = createWorld(folder);
   await filled(world);
-  expect(await isHere(world.mirror, revision(folder, 'main'))).toBe(true);
   [evicted, looks, maxBytes] = [0, 0, 1000];
   eviction = new Eviction({
     storage: world.storage,
