@@ -98,25 +98,25 @@ describe.each(RUNTIMES)('$name', ({ open, isEdge, hasOwnTable, isSkipped, killsA
       expect(await readClone(await clone(second.repository('up/broken')))).toEqual(direct);
     });
 
-    test.runIf(killsAfterMs)(
-      'ends in time when it is interrupted in the middle of a fill, and keeps what was counted',
-      async () => {
-        upstream.add('up/stalls', richRepository());
-        const stalled = upstream.when({ kind: 'fetch' }, { do: 'stall', afterBytes: 100_000 });
-        const first = await start({ HOTPACK_KV_FLUSH_INTERVAL: '1h', HOTPACK_SHUTDOWN_TIMEOUT: '30s' });
-        const cut = tryGit(['clone', '-q', first.repository('up/stalls'), join(temporaryFolder('cut'), 'clone')]);
-        await stalled.arrived();
-        await expect.poll(() => first.metric('hotpack_clones_total')).toBe(1);
-        const interruptedAtMs = Date.now();
-        expect(await first.interrupt()).toBe(0);
-        expect(Date.now() - interruptedAtMs).toBeLessThan(killsAfterMs ?? 0);
-        expect((await cut).code).not.toBe(0);
-        upstream.clearRules();
-        const second = await start();
-        expect((await second.listed()).get('up/stalls')).toMatchObject({ state: 'absent', clones14d: 1 });
-        await clone(second.repository('up/stalls'));
-      },
-    );
+    test('ends in time when it is interrupted in the middle of a fill, and keeps what was counted', async ({
+      skip,
+    }) => {
+      skip(killsAfterMs === undefined, 'no platform for it kills soon after SIGINT');
+      upstream.add('up/stalls', richRepository());
+      const stalled = upstream.when({ kind: 'fetch' }, { do: 'stall', afterBytes: 100_000 });
+      const first = await start({ HOTPACK_KV_FLUSH_INTERVAL: '1h', HOTPACK_SHUTDOWN_TIMEOUT: '30s' });
+      const cut = tryGit(['clone', '-q', first.repository('up/stalls'), join(temporaryFolder('cut'), 'clone')]);
+      await stalled.arrived();
+      await expect.poll(() => first.metric('hotpack_clones_total')).toBe(1);
+      const interruptedAtMs = Date.now();
+      expect(await first.interrupt()).toBe(0);
+      expect(Date.now() - interruptedAtMs).toBeLessThan(killsAfterMs as number);
+      expect((await cut).code).not.toBe(0);
+      upstream.clearRules();
+      const second = await start();
+      expect((await second.listed()).get('up/stalls')).toMatchObject({ state: 'absent', clones14d: 1 });
+      await clone(second.repository('up/stalls'));
+    });
 
     test('lets nobody read what his own host would not show him, and serves in an outage who was let in before', async () => {
       upstream.add('up/private', olderDatedRepository());
