@@ -1,11 +1,11 @@
 /** The same question twice: answered from a file, whoever asks and however it is framed, and only while it may be. */
-import { existsSync, readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { assertSound, readClone } from '../support/clones.ts';
 import { git, gitSync, temporaryFolder } from '../support/git.ts';
 import { body, FLUSH } from '../support/pkt-lines.ts';
-import { objectsOfPack, postUploadPack, readFetchAnswer, type RawAnswer } from '../support/raw-client.ts';
+import { postUploadPack, readFetchAnswer, type RawAnswer } from '../support/raw-client.ts';
 import { commitUpstream, revision, richRepository } from '../support/repositories.ts';
 import { fetchRaw, fillMirror, openHouse, outcomeOf, tipsOf, type House } from './house.ts';
 
@@ -179,18 +179,4 @@ describe('before it is given', () => {
     await git(['ls-remote', '-q', house.hotpack.repository(name)]);
     expect(outcomeOf(await ask('deepen 1')).error).toMatch(/not our ref/);
   });
-});
-
-test('killed while it stores: nothing is left that anybody is given', async () => {
-  await ask('deepen 1');
-  const asking = [ask('deepen 1'), ask('deepen 2'), ask('deepen 3')].map((one) => one.catch(() => undefined));
-  await house.hotpack.kill9();
-  await Promise.all(asking);
-  await house.hotpack.start();
-  for (const depth of [1, 2, 3]) {
-    const answer = await ask(`deepen ${depth}`);
-    expect(outcomeOf(answer)).toMatchObject({ status: 200, error: undefined });
-    await objectsOfPack(readFetchAnswer(answer.body, 'side-band').pack);
-  }
-  for (const file of storedFiles()) expect(readFileSync(file).subarray(-4).toString()).toBe('0000');
 });
