@@ -1,15 +1,17 @@
 /**
- * The pack's bytes on their way out: small pieces are gathered, long ones go through as they are, so that a chunk has
- * 64 KiB to 1 MiB (the last one may be shorter) and SHA-1 runs over whole chunks.
+ * The pack's bytes on their way out, gathered into chunks of 64 KiB to 1 MiB (the last one may be shorter), over which SHA-1 runs
+ * as a whole. What pieces are cut from can be given back once they are appended, and so can chunks once they are sent: a
+ * megabyte that a collection must find costs more than copying it. Arrays that nobody else needs go through as they are.
  *
  * Peak memory: one chunk being gathered and those made ready since they were last taken.
  */
+import { forOneTaker, giveBack } from '../../bytes/give-back.ts';
 import { createSha1 } from '../../bytes/sha1.ts';
 import type { Sha1 } from '../../bytes/sha1.ts';
 
 const CHUNK_BYTES = 256 * 1024;
-/** From here on a piece is passed on instead of copied. */
-const PASS_BYTES = 64 * 1024;
+/** No chunk but the last is shorter. */
+const LEAST_BYTES = 64 * 1024;
 
 export class PackOutput {
   /** Bytes of the pack so far: where the next entry begins. */
@@ -23,25 +25,31 @@ export class PackOutput {
     return this.#ready.length > 0;
   }
 
-  /** Appends `[start, end)` of `bytes`, which MUST NOT change any more. */
+  /** Appends a copy of `[start, end)` of `bytes`. */
   append(bytes: Uint8Array, start = 0, end: number = bytes.length): void {
     this.position += end - start;
     let at = start;
     while (at < end) {
-      if (this.#used === 0 && end - at >= PASS_BYTES) {
-        this.#pass(bytes.subarray(at, end));
-        return;
-      }
       this.#chunk ??= new Uint8Array(CHUNK_BYTES);
-      // What is gathered is brought to the least length of a chunk, then the rest can pass.
-      const isLong = end - at >= 2 * PASS_BYTES;
-      const room = (isLong ? Math.max(PASS_BYTES, this.#used) : CHUNK_BYTES) - this.#used;
-      const length = Math.min(room, end - at);
+      const length = Math.min(CHUNK_BYTES - this.#used, end - at);
       this.#chunk.set(bytes.subarray(at, at + length), this.#used);
       this.#used += length;
       at += length;
-      if (this.#used === CHUNK_BYTES || (isLong && length === room)) this.#flush();
+      if (this.#used === CHUNK_BYTES) this.#flush();
     }
+  }
+
+  /** Appends all of `bytes`, which is the output's from now on: it goes out as it is where that makes no short chunk of what came before. */
+  pass(bytes: Uint8Array): void {
+    const isShort = this.#used > 0 && this.#used < LEAST_BYTES;
+    if (bytes.length < LEAST_BYTES || isShort) {
+      this.append(bytes);
+      giveBack(bytes);
+      return;
+    }
+    this.#flush();
+    this.position += bytes.length;
+    this.#take(bytes);
   }
 
   /** Chunks that are ready; whoever takes them owns them. */
@@ -66,12 +74,12 @@ export class PackOutput {
 
   #flush(): void {
     if (this.#chunk === undefined || this.#used === 0) return;
-    this.#pass(this.#chunk.subarray(0, this.#used));
+    this.#take(forOneTaker(this.#chunk.subarray(0, this.#used)));
     this.#chunk = undefined;
     this.#used = 0;
   }
 
-  #pass(bytes: Uint8Array): void {
+  #take(bytes: Uint8Array): void {
     this.#sha1.update(bytes);
     this.#ready.push(bytes);
   }

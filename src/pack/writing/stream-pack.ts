@@ -18,6 +18,7 @@
  */
 import { throwIfAborted } from '../../bytes/abort.ts';
 import { HotpackError } from '../../bytes/error.ts';
+import { giveBack } from '../../bytes/give-back.ts';
 import { OID_BYTES } from '../../bytes/oid.ts';
 import { writeOffsetVarint } from '../../bytes/varint.ts';
 import {
@@ -102,7 +103,7 @@ class PackWriter {
       const to = this.#store.packBytes(pack) - PACK_TRAILER_BYTES;
       for await (const { bytes } of readAhead(this.#store, pack, cutWindows(from, to), this.#options.signal)) {
         this.#counters.bytesCopied += bytes.length;
-        this.#output.append(bytes);
+        this.#output.pass(bytes);
         yield* this.#output.take();
       }
       return;
@@ -110,9 +111,9 @@ class PackWriter {
     const positions = selected.positionsIn(pack);
     const windows = planWindows(this.#store.startsIn(pack), positions);
     for await (const { window, bytes } of readAhead(this.#store, pack, windows, this.#options.signal)) {
-      // Whoever takes a chunk may give back its memory, and a window may go out as one chunk.
       const { length } = bytes;
       yield* this.#writeWindow({ pack, positions, window }, bytes);
+      giveBack(bytes);
       if (length < window.to - window.from) yield* this.#copyRest(pack, window, length);
       yield* this.#output.take();
     }
@@ -195,7 +196,7 @@ class PackWriter {
       const bytes = await this.#store.readRange(pack, at, Math.min(WINDOW_BYTES, window.to - at), signal);
       throwIfAborted(signal);
       this.#counters.bytesCopied += bytes.length;
-      this.#output.append(bytes);
+      this.#output.pass(bytes);
     }
   }
 

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { giveBack } from '../../../../src/bytes/give-back.ts';
 import type { ObjectStore } from '../../../../src/pack/object-store.ts';
 import { openObjectStore } from '../../../../src/pack/reading/open-object-store.ts';
 import type { PackedObjects, PackSource } from '../../../../src/pack/reading/packed-objects.ts';
@@ -207,15 +208,44 @@ describe('what writing costs', () => {
   });
 
   it('hands out chunks of 64 KiB to 1 MiB', async () => {
-    const store = openObjectStore({ packs, cacheBytes: MIB });
     const random = seeded(7);
-    const objects = canonicalObjects(store).filter(() => random() < 0.9);
-    const { chunks } = await write(store, { objects });
-    expect(chunks.length).toBeGreaterThan(1);
-    for (const bytes of chunks.slice(0, -1)) {
-      expect(bytes).toBeGreaterThanOrEqual(64 * 1024);
-      expect(bytes).toBeLessThanOrEqual(MIB);
+    const small = openObjectStore({ packs, cacheBytes: MIB });
+    const some = await write(small, { objects: canonicalObjects(small).filter(() => random() < 0.9) });
+    const big = openObjectStore({ packs: bigBlobs(), cacheBytes: MIB });
+    const two = await write(big, { objects: canonicalObjects(big).slice(1) });
+    expect(two.chunks.length).toBeGreaterThan(5);
+    for (const chunks of [some.chunks, two.chunks]) {
+      for (const bytes of chunks.slice(0, -1)) expect(bytes).toBeGreaterThanOrEqual(64 * 1024);
+      expect(Math.max(...chunks)).toBeLessThanOrEqual(MIB);
     }
+  });
+
+  it.each([true, false])('leaves no array that was read to a collection (whole packs: %s)', async (isWhole) => {
+    const read: Uint8Array[] = [];
+    const watched = [...packs, ...bigBlobs()].map((source): PackSource => ({
+      ...source,
+      pack: {
+        bytes: source.pack.bytes,
+        read: async (...range) => {
+          // As the drivers do: memory of its own.
+          const bytes = new Uint8Array(await source.pack.read(...range));
+          read.push(bytes);
+          return bytes;
+        },
+      },
+    }));
+    const store = openObjectStore({ packs: watched, cacheBytes: 0 });
+    const all = canonicalObjects(store);
+    const query = {
+      objects: isWhole ? all : all.filter((_, i) => i % 7 > 0),
+      clientHas: NO_OBJECTS,
+      ofsDelta: true,
+      thin: false,
+    };
+    for await (const chunk of streamPack(store, query, { signal: new AbortController().signal })) giveBack(chunk);
+    const left = read.filter((bytes) => bytes.byteLength >= 64 * 1024);
+    expect(read.length).toBeGreaterThan(5);
+    expect(left.map((bytes) => bytes.byteLength)).toEqual([]);
   });
 
   it('reads on only as chunks are taken, and stops when the taker leaves', async () => {
