@@ -17,6 +17,7 @@ export class Maintenance {
   readonly #consolidation: Consolidation;
   readonly #repacks: RepackJobs;
   readonly #bitmaps: BitmapJobs;
+  #lastLook: Promise<void> = Promise.resolve();
 
   constructor(context: MirrorContext) {
     this.#context = context;
@@ -47,14 +48,22 @@ export class Maintenance {
     };
     const done = submitJob(jobs, job).done.then((outcome) => {
       if (outcome.kind === 'failed') logger.warn('job_failed', { kind: job.kind, repo, error: outcome.error });
-      return this.#bitmaps.see();
+      return this.#inTurn(() => this.#bitmaps.see());
     });
     keepAlive?.(done);
   }
 
   /** To be called where refs or packs may have changed. Resolves when what is due has been done. Never rejects. */
-  async see(): Promise<void> {
-    await this.#repacks.see();
-    await this.#bitmaps.see();
+  see(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#repacks.see();
+      await this.#bitmaps.see();
+    });
+  }
+
+  /** One look after the other: who looked while a job ran would join it, and it began before what he has seen. */
+  #inTurn(look: () => Promise<void>): Promise<void> {
+    this.#lastLook = this.#lastLook.then(look);
+    return this.#lastLook;
   }
 }

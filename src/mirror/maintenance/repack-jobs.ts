@@ -1,12 +1,14 @@
 /**
  * When a mirror's packs are weighed, and written anew where much of them is of no use: in the background, behind everything else,
- * once something was let go that nobody has asked for within the hour. What has been weighed is not weighed again before packs or
- * what was let go are others; and as weighing may mean a walk through all of a history, what led to nothing is not tried again
+ * once something was let go that nobody has asked for within the hour. What has been weighed is not weighed again before packs,
+ * refs or what was let go are others; and as weighing may mean a walk through all of a history, what led to nothing is not tried again
  * sooner than fifty times what it took.
  */
 import { isHotpackError } from '../../bytes/error.ts';
 import type { Job } from '../../jobs/job.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 import type { Manifest } from '../catalog/manifest.ts';
+import { sameRefs } from '../refs/tips.ts';
 import { isYoung } from '../servable.ts';
 import type { MirrorContext } from '../services.ts';
 import { submitJob } from '../services.ts';
@@ -17,7 +19,7 @@ const REST_FACTOR = 50;
 export class RepackJobs {
   readonly #context: MirrorContext;
   /** What there was when a job was last begun. */
-  #weighed: string | undefined;
+  #weighed: { readonly state: string; readonly held: RefsSnapshot } | undefined;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
 
   constructor(context: MirrorContext) {
@@ -30,13 +32,13 @@ export class RepackJobs {
     const { jobs, logger, now } = services;
     const snapshot = await copy.snapshot().catch(() => undefined);
     if (snapshot === undefined) return;
-    const { manifest } = snapshot;
+    const { manifest, held } = snapshot;
     snapshot.release();
     const startedAtMs = now();
     if (startedAtMs < this.#notBeforeMs || manifest.strays.every((stray) => isYoung(stray, startedAtMs))) return;
     const state = stateOf(manifest, startedAtMs);
-    if (state === this.#weighed) return;
-    this.#weighed = state;
+    if (state === this.#weighed?.state && sameRefs(held, this.#weighed.held)) return;
+    this.#weighed = { state, held };
     const repo = repository.name;
     const job: Job<RepackOutcome> = {
       kind: 'maintenance',

@@ -1,15 +1,14 @@
 /** Packs much of which nobody needs any more are written anew, whatever happens meanwhile. */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { Catalog } from '../../../../src/mirror/catalog/catalog.ts';
 import type { Manifest } from '../../../../src/mirror/catalog/manifest.ts';
 import { mirrorKeys } from '../../../../src/mirror/keys.ts';
 import { FastImport } from '../../../support/fast-import.ts';
-import { gitSync, temporaryFolder } from '../../../support/git.ts';
+import { gitSync } from '../../../support/git.ts';
 import { addHistory, emptyRepository } from '../../../support/packed-repository.ts';
 import { noise, revision } from '../../../support/repositories.ts';
 import { asker, check, createWorld, filled, isHere, type World } from '../fake-upstream.ts';
+import { seenByGit } from '../seen-by-git.ts';
 import { KEY, PACK_FOLDER } from './packs-at-rest.ts';
 
 const DAY_MS = 86_400_000;
@@ -39,21 +38,7 @@ const objectsOf = (...tips: readonly string[]): number => Number(git('rev-list',
 const repacks = (process: World = world): number =>
   process.logged.filter(([event]) => event === 'mirror_repacked').length;
 
-/** The mirror as git sees it, once git has found nothing wrong with it. */
-async function seenByGit(): Promise<string> {
-  const seen = temporaryFolder('seen');
-  const root = `mirrors/${KEY}/`;
-  for (const { key, kind } of (await world.storage.list(root)).objects) {
-    if (kind === 'document') continue;
-    // oxlint-disable-next-line no-await-in-loop
-    const found = await world.storage.readAll(key, 1 << 28);
-    const path = join(seen, key.slice(root.length));
-    mkdirSync(dirname(path), { recursive: true });
-    if (found.kind === 'found') writeFileSync(path, found.bytes);
-  }
-  gitSync(['fsck', '--full', '--strict'], { cwd: seen });
-  return seen;
-}
+const judged = (): Promise<string> => seenByGit(world.storage, mirrorKeys(KEY).root);
 
 /** Asks for refs, and waits for nothing else. */
 async function look(process: World = world): Promise<void> {
@@ -98,15 +83,15 @@ describe('what no ref reaches any more', () => {
       strays: [],
       garbage: [{ name: reader!.manifest.packs[0]?.name }],
     });
-    await seenByGit();
+    await judged();
     const object = reader!.store.find(gone);
     expect((await reader!.store.read(object)).content.length).toBeGreaterThan(0);
     reader!.release();
     world.nowMs += DAY_MS;
     addHistory(folder, { commits: 1, start: 12 });
     await check(world);
-    await seenByGit();
-    const left = gitSync(['cat-file', '--batch-check'], { cwd: await seenByGit(), input: `${gone}\n` });
+    await judged();
+    const left = gitSync(['cat-file', '--batch-check'], { cwd: await judged(), input: `${gone}\n` });
     expect(left).toContain('missing');
     // Upstream gives it by its hash still: then it is here once more, and by itself.
     expect(await world.mirror.obtain([gone], asker(), never)).toEqual({ kind: 'here' });
@@ -141,7 +126,7 @@ describe('what no ref reaches any more', () => {
       { class: 'others', objects: objectsOf(pull, '--branches', '--tags') - shared },
     ]);
     expect((await manifest()).strays.map((stray) => stray.oid)).toEqual([pull]);
-    await seenByGit();
+    await judged();
     world.nowMs += HOUR_MS;
     await check(world);
     expect((await manifest()).packs).toMatchObject([{ class: 'branches', objects: shared }]);
@@ -160,7 +145,7 @@ describe('while packs are written anew', () => {
     const tip = revision(folder, 'main');
     await look();
     expect(await world.mirror.obtain([tip], asker(), never)).toEqual({ kind: 'here' });
-    await seenByGit();
+    await judged();
     release();
     await world.idle();
     expect(repacks()).toBe(1);
@@ -170,10 +155,10 @@ describe('while packs are written anew', () => {
       objectsOf(main, '--tags'),
       expect.any(Number),
     ]);
-    await seenByGit();
+    await judged();
     world.nowMs += DAY_MS;
     await check(world);
-    await seenByGit();
+    await judged();
   });
 
   test('somebody else may publish what leans on what would go: then all stays as it is', async () => {
@@ -198,7 +183,7 @@ describe('while packs are written anew', () => {
     expect(repacks(other)).toBe(0);
     expect(await isHere(world.mirror, child)).toBe(true);
     expect((await manifest()).packs).toHaveLength(2);
-    await seenByGit();
+    await judged();
     // Nothing is left of the work that was dropped.
     const { objects } = await world.storage.list(`${PACK_FOLDER}/`);
     expect(objects.filter(({ key }) => key.endsWith('.pack'))).toHaveLength(2);
@@ -223,7 +208,7 @@ describe('while packs are written anew', () => {
     expect(await isHere(world.mirror, child)).toBe(true);
     world.nowMs += DAY_MS;
     await check(world);
-    await seenByGit();
+    await judged();
   });
 
   test('a branch that comes back is held again', async () => {
@@ -234,14 +219,14 @@ describe('while packs are written anew', () => {
     git('update-ref', 'refs/heads/gone', gone);
     await look();
     // Nothing is missing yet, so it is held without a fetch.
-    await vi.waitFor(async () => expect(revision(await seenByGit(), 'gone')).toBe(gone));
+    await vi.waitFor(async () => expect(revision(await judged(), 'gone')).toBe(gone));
     release();
     await world.idle();
     expect(repacks()).toBe(0);
     expect(await isHere(world.mirror, gone)).toBe(true);
     world.nowMs += DAY_MS;
     await check(world);
-    const all = gitSync(['rev-list', '--objects', '--all', '--count'], { cwd: await seenByGit() });
+    const all = gitSync(['rev-list', '--objects', '--all', '--count'], { cwd: await judged() });
     expect(Number(all)).toBe(objectsOf('--branches', '--tags'));
   });
 });
