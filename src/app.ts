@@ -20,7 +20,7 @@ import { StoredMirrors } from './mirror/stored-mirrors.ts';
 import type { App, Platform } from './platform.ts';
 import { createInstanceName, createPopularity } from './popularity/popularity.ts';
 import { createProxy } from './proxy/forward.ts';
-import { ExpectedAnswers } from './serve/expected-answers.ts';
+import { ExpectedAnswers } from './serve/expected/expected-answers.ts';
 import { createServe } from './serve/serve.ts';
 import { createLogger } from './telemetry/logger.ts';
 import { createMetrics } from './telemetry/metrics.ts';

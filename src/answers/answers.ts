@@ -18,7 +18,7 @@ import type { AnswerQuestion } from './answer-key.ts';
 import type { AnswerCache, AnswerCaches, Asking, Joined, Made, Make } from './contract.ts';
 import { headerOfMade } from './made-header.ts';
 import { type Follower, SharedAnswer } from './shared-answer.ts';
-import { answerPlace, StoredAnswers, type StoredAnswer } from './stored-answers.ts';
+import { answerPlace, StoredAnswers, type StoredAnswer } from './stored/stored-answers.ts';
 
 export interface AnswersOptions {
   readonly storage: Storage;

@@ -2,7 +2,7 @@
 import type { PackSource, Follower } from './shared-answer.ts';
 import type { Failure, Refused } from '../upstream/contract.ts';
 import type { AnswerQuestion } from './answer-key.ts';
-import type { StoredAnswer } from './stored-answers.ts';
+import type { StoredAnswer } from './stored/stored-answers.ts';
 
 /** A pack in the making, and what it has cost. */
 export interface Made extends PackSource {

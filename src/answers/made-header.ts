@@ -1,6 +1,6 @@
 /** What a header says of an answer as it was made. */
 import type { AnswerQuestion } from './answer-key.ts';
-import type { HeaderFields } from './answer-spool.ts';
+import type { HeaderFields } from './stored/answer-spool.ts';
 import type { Made } from './contract.ts';
 
 /** `packBytes`: 0 until it is whole. */

@@ -15,7 +15,7 @@ import { HotpackError } from '../bytes/error.ts';
 import { giveBack } from '../bytes/give-back.ts';
 import { dataOfPackets, FULL_PACKET_BYTES, PacketFiller } from '../protocol/side-band/full-packets.ts';
 import type { PackHeader } from '../upstream/fetch-pack.ts';
-import type { AnswerSpool } from './answer-spool.ts';
+import type { AnswerSpool } from './stored/answer-spool.ts';
 
 const READ_BYTES = 8 * FULL_PACKET_BYTES;
 /** How long those who read wait for a store that takes nothing. */

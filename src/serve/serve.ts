@@ -2,12 +2,12 @@
 import { parseV0Fetch } from '../protocol/fetch/v0-request.ts';
 import { parseV2Command } from '../protocol/v2-command.ts';
 import { BoundedMap } from '../upstream/bounded-map.ts';
-import { advertise } from './advertise.ts';
+import { advertise } from './refs/advertise.ts';
 import type { Serve, ServeContext } from './contract.ts';
-import { counted } from './count-fetch.ts';
-import { answerFetch } from './fetch.ts';
-import { answerLsRefs } from './ls-refs.ts';
-import { forwardRaw } from './pass-through.ts';
+import { counted } from './fetch/count-fetch.ts';
+import { answerFetch } from './fetch/fetch.ts';
+import { answerLsRefs } from './refs/ls-refs.ts';
+import { forwardRaw } from './fetch/pass-through.ts';
 import type { ServeServices, Serving } from './services.ts';
 import { uploadPackResponse } from './services.ts';
 

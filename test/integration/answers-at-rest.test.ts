@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { HEADER_START_BYTES, headerBytesOf, parseAnswerHeader } from '../../src/answers/answer-header.ts';
+import { HEADER_START_BYTES, headerBytesOf, parseAnswerHeader } from '../../src/answers/stored/answer-header.ts';
 import { assertSound } from '../support/clones.ts';
 import { git, temporaryFolder } from '../support/git.ts';
 import { emptyRepository } from '../support/packed-repository.ts';

@@ -8,7 +8,7 @@ import { selectObjects } from '../../src/pack/walk/select-objects.ts';
 import { createPackCounters } from '../../src/pack/writing/pack-query.ts';
 import { streamPack } from '../../src/pack/writing/stream-pack.ts';
 import { parseV2Command } from '../../src/protocol/v2-command.ts';
-import { planFetch } from '../../src/serve/plan-fetch.ts';
+import { planFetch } from '../../src/serve/fetch/plan-fetch.ts';
 import { openFsStorage } from '../../src/storage/drivers/fs.ts';
 import type { Storage } from '../../src/storage/contract.ts';
 import { git, temporaryFolder, tryGit } from '../support/git.ts';

@@ -7,8 +7,8 @@
  */
 import { throwIfAborted } from '../../bytes/abort.ts';
 import type { Storage } from '../../storage/contract.ts';
-import { FOLDER } from '../stored-answers.ts';
-import { OpenAnswer } from '../open-answer.ts';
+import { FOLDER } from '../stored/stored-answers.ts';
+import { OpenAnswer } from '../stored/open-answer.ts';
 import { USED_FOLDER } from './used.ts';
 
 export interface EvictAnswersDeps {

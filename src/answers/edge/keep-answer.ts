@@ -5,7 +5,7 @@
  */
 import { sleep } from '../../bytes/abort.ts';
 import { HotpackError } from '../../bytes/error.ts';
-import type { AnswerSpool } from '../answer-spool.ts';
+import type { AnswerSpool } from '../stored/answer-spool.ts';
 
 /** How long a client waits for a store that takes nothing. */
 const PATIENCE_MS = 5_000;

@@ -16,7 +16,7 @@ import type { AnswerQuestion } from '../answer-key.ts';
 import type { AnswerCache, AnswerCaches, Asking, Joined, Made } from '../contract.ts';
 import { headerOfMade } from '../made-header.ts';
 import type { Follower } from '../shared-answer.ts';
-import { answerPlace, StoredAnswers, type StoredAnswer } from '../stored-answers.ts';
+import { answerPlace, StoredAnswers, type StoredAnswer } from '../stored/stored-answers.ts';
 import { AnswerMemory } from './answer-memory.ts';
 import { AnswerKeeping } from './keep-answer.ts';
 import { noteUsed } from './used.ts';

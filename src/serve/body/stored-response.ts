@@ -5,7 +5,7 @@
  * The first piece goes along with what is in front of it, the others are of a MiB, one read ahead of the client.
  * Memory: two pieces; none where the runtime pipes the store's own stream (`SizeBody`).
  */
-import type { StoredAnswer } from '../../answers/stored-answers.ts';
+import type { StoredAnswer } from '../../answers/stored/stored-answers.ts';
 import { abortError } from '../../bytes/abort.ts';
 import { forOneTaker } from '../../bytes/give-back.ts';
 import { concatBytes } from '../../bytes/streams.ts';

@@ -14,9 +14,9 @@
  * Behind it come the pack's packets (protocol/side-band/full-packets.ts) and a flush, as they are sent. Numbers have a fixed width: they
  * are written again when the pack is whole, and until then `pack-bytes` is 0, which no pack has.
  */
-import { isOid, type Oid } from '../bytes/oid.ts';
-import { writeSideBandEnd } from '../protocol/side-band/frame.ts';
-import { fullPacketsBytes } from '../protocol/side-band/full-packets.ts';
+import { isOid, type Oid } from '../../bytes/oid.ts';
+import { writeSideBandEnd } from '../../protocol/side-band/frame.ts';
+import { fullPacketsBytes } from '../../protocol/side-band/full-packets.ts';
 
 export interface AnswerHeader {
   readonly headerBytes: number;

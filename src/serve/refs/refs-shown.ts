@@ -2,11 +2,11 @@
  * The refs that a client is shown: upstream's own, checked as his request demands; where upstream gives no answer, those whose
  * closure is here, for as long as they may outlive it (DESIGN 10).
  */
-import { HotpackError } from '../bytes/error.ts';
-import type { RefsScope } from '../mirror/refs/refs-ledger.ts';
-import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
-import { failureOf } from '../upstream/failure.ts';
-import type { Serving } from './services.ts';
+import { HotpackError } from '../../bytes/error.ts';
+import type { RefsScope } from '../../mirror/refs/refs-ledger.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
+import { failureOf } from '../../upstream/failure.ts';
+import type { Serving } from '../services.ts';
 
 export interface ShownRefs {
   readonly refs: RefsSnapshot;

@@ -1,11 +1,11 @@
 /** `GET info/refs?service=git-upload-pack`: capabilities alone in v2, with every ref in v0 and v1. */
-import { advertiseV0, advertiseV2, v0CapabilitiesFromV2 } from '../protocol/capabilities/advertise.ts';
-import { writeAdvertisement } from '../protocol/capabilities/advertisement.ts';
-import { writeCapability } from '../protocol/capabilities/capability.ts';
+import { advertiseV0, advertiseV2, v0CapabilitiesFromV2 } from '../../protocol/capabilities/advertise.ts';
+import { writeAdvertisement } from '../../protocol/capabilities/advertisement.ts';
+import { writeCapability } from '../../protocol/capabilities/capability.ts';
 import { encodedOnce, sharedBody } from './encoded-refs.ts';
 import type { ShownRefs } from './refs-shown.ts';
 import { refsShown } from './refs-shown.ts';
-import type { Serving } from './services.ts';
+import type { Serving } from '../services.ts';
 
 export async function advertise(serving: Serving): Promise<Response> {
   const { context, agent } = serving;

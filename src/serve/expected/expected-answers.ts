@@ -5,24 +5,24 @@
  *
  * Memory: the shapes that warming told of at most `MAX_TOLD` repositories, and an entry for each that has moved lately.
  */
-import type { Answers } from '../answers/answers.ts';
-import type { Follower } from '../answers/shared-answer.ts';
-import { sleep, throwIfAborted } from '../bytes/abort.ts';
-import type { Jobs } from '../jobs/jobs.ts';
-import type { Mirror } from '../mirror/mirror.ts';
-import { submitJob } from '../mirror/services.ts';
-import { branchTips } from '../mirror/refs/tips.ts';
-import type { Popularity, Traffic } from '../popularity/contract.ts';
-import type { CloneShape } from '../popularity/request-shape.ts';
-import { createFetchRequest } from '../protocol/fetch/create-fetch-request.ts';
-import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
-import type { Logger } from '../telemetry/logger.ts';
-import { BoundedMap } from '../upstream/bounded-map.ts';
-import type { Repository } from '../upstream/repository.ts';
+import type { Answers } from '../../answers/answers.ts';
+import type { Follower } from '../../answers/shared-answer.ts';
+import { sleep, throwIfAborted } from '../../bytes/abort.ts';
+import type { Jobs } from '../../jobs/jobs.ts';
+import type { Mirror } from '../../mirror/mirror.ts';
+import { submitJob } from '../../mirror/services.ts';
+import { branchTips } from '../../mirror/refs/tips.ts';
+import type { Popularity, Traffic } from '../../popularity/contract.ts';
+import type { CloneShape } from '../../popularity/request-shape.ts';
+import { createFetchRequest } from '../../protocol/fetch/create-fetch-request.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { BoundedMap } from '../../upstream/bounded-map.ts';
+import type { Repository } from '../../upstream/repository.ts';
 import { expectedShapes } from './expected-shapes.ts';
-import { makePack, questionOf } from './mirror-pack.ts';
-import { planFetch } from './plan-fetch.ts';
-import { tagsHere } from './tags-here.ts';
+import { makePack, questionOf } from '../fetch/mirror-pack.ts';
+import { planFetch } from '../fetch/plan-fetch.ts';
+import { tagsHere } from '../fetch/tags-here.ts';
 
 const MAX_TOLD = 4_096;
 /** After a repository's answers were made: so many times as long until they are made for its next tips. */

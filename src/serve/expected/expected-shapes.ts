@@ -2,8 +2,8 @@
  * Which questions a repository's clients will ask of its new tips, by what they asked before. Pure. A whole history without a
  * filter is a copy of stored packs, and never a stored answer.
  */
-import { parseCloneShape, type CloneShape } from '../popularity/request-shape.ts';
-import type { Traffic } from '../popularity/contract.ts';
+import { parseCloneShape, type CloneShape } from '../../popularity/request-shape.ts';
+import type { Traffic } from '../../popularity/contract.ts';
 
 /** For each state of a repository. */
 const MAX_SHAPES = 4;

@@ -1,19 +1,19 @@
 /** A pack out of a mirror, as an answer in the making: what it is called, and how it is selected, streamed and counted. */
-import { costOfWork } from '../answers/answer-cost.ts';
-import { type AnswerQuestion, tagsDigest } from '../answers/answer-key.ts';
-import type { Made } from '../answers/contract.ts';
-import type { Mirror } from '../mirror/mirror.ts';
-import type { MirrorSnapshot } from '../mirror/snapshot.ts';
-import type { Selection, SelectionQuery } from '../pack/selection.ts';
-import { createWalkCounters, type WalkOptions } from '../pack/walk/contract.ts';
-import { commonHaves } from '../pack/walk/negotiate.ts';
-import { selectObjects } from '../pack/walk/select-objects.ts';
-import { createPackCounters } from '../pack/writing/pack-query.ts';
-import { indexOfObject } from '../pack/writing/selected-objects.ts';
-import { streamPack } from '../pack/writing/stream-pack.ts';
-import { recallWholeSet, rememberWholeSet, wholeSetOf } from '../pack/writing/whole-set.ts';
-import type { FetchRequest } from '../protocol/fetch-request.ts';
-import type { Repository } from '../upstream/repository.ts';
+import { costOfWork } from '../../answers/answer-cost.ts';
+import { type AnswerQuestion, tagsDigest } from '../../answers/answer-key.ts';
+import type { Made } from '../../answers/contract.ts';
+import type { Mirror } from '../../mirror/mirror.ts';
+import type { MirrorSnapshot } from '../../mirror/snapshot.ts';
+import type { Selection, SelectionQuery } from '../../pack/selection.ts';
+import { createWalkCounters, type WalkOptions } from '../../pack/walk/contract.ts';
+import { commonHaves } from '../../pack/walk/negotiate.ts';
+import { selectObjects } from '../../pack/walk/select-objects.ts';
+import { createPackCounters } from '../../pack/writing/pack-query.ts';
+import { indexOfObject } from '../../pack/writing/selected-objects.ts';
+import { streamPack } from '../../pack/writing/stream-pack.ts';
+import { recallWholeSet, rememberWholeSet, wholeSetOf } from '../../pack/writing/whole-set.ts';
+import type { FetchRequest } from '../../protocol/fetch-request.ts';
+import type { Repository } from '../../upstream/repository.ts';
 import { digestOfTags } from './tags-here.ts';
 
 export interface PackQuestion {

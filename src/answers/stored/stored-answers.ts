@@ -5,11 +5,11 @@
  *
  * The answers used last stay open. Bounded by `maxBytes`; what goes is decided in answer-index.ts.
  */
-import { isHotpackError } from '../bytes/error.ts';
-import type { Storage, StorageReader } from '../storage/contract.ts';
+import { isHotpackError } from '../../bytes/error.ts';
+import type { Storage, StorageReader } from '../../storage/contract.ts';
 import type { AnswerHeader } from './answer-header.ts';
 import { AnswerIndex, type IndexEntry } from './answer-index.ts';
-import { type AnswerQuestion, answerKey } from './answer-key.ts';
+import { type AnswerQuestion, answerKey } from '../answer-key.ts';
 import { AnswerSpool, type HeaderFields } from './answer-spool.ts';
 import { OpenAnswer } from './open-answer.ts';
 

@@ -2,31 +2,31 @@
  * Answers that upstream gives. A clone-like question is asked once for everyone who asks the same while it is on its way;
  * everything else goes to upstream and back byte for byte, in the client's own protocol version.
  */
-import { costOfUpstream } from '../answers/answer-cost.ts';
-import { type AnswerQuestion, tagsDigest } from '../answers/answer-key.ts';
-import type { Asking, Made, Make } from '../answers/contract.ts';
-import type { Follower } from '../answers/shared-answer.ts';
-import type { StoredAnswer } from '../answers/stored-answers.ts';
-import { HotpackError } from '../bytes/error.ts';
-import type { Oid } from '../bytes/oid.ts';
-import { concatBytes } from '../bytes/streams.ts';
-import { advertisedOids, branchTips } from '../mirror/refs/tips.ts';
-import { PACK_HEADER_BYTES, parsePackHeader } from '../pack/codec/pack-header.ts';
-import { TrailerCheck } from '../pack/codec/trailer-check.ts';
-import { writeErrorPacket } from '../protocol/error-packet.ts';
-import type { FetchFilter, FetchRequest } from '../protocol/fetch-request.ts';
-import { writeV0Answer } from '../protocol/fetch/v0-answer.ts';
-import { type ShallowInfo, type WantedRef, writeV2Answer } from '../protocol/fetch/v2-answer.ts';
-import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
-import type { Failure, Refused } from '../upstream/contract.ts';
-import { failureOf } from '../upstream/failure.ts';
-import { fetchPack } from '../upstream/fetch-pack.ts';
-import type { Repository } from '../upstream/repository.ts';
-import { followedResponse } from './body/followed-response.ts';
-import { storedResponse } from './body/stored-response.ts';
+import { costOfUpstream } from '../../answers/answer-cost.ts';
+import { type AnswerQuestion, tagsDigest } from '../../answers/answer-key.ts';
+import type { Asking, Made, Make } from '../../answers/contract.ts';
+import type { Follower } from '../../answers/shared-answer.ts';
+import type { StoredAnswer } from '../../answers/stored/stored-answers.ts';
+import { HotpackError } from '../../bytes/error.ts';
+import type { Oid } from '../../bytes/oid.ts';
+import { concatBytes } from '../../bytes/streams.ts';
+import { advertisedOids, branchTips } from '../../mirror/refs/tips.ts';
+import { PACK_HEADER_BYTES, parsePackHeader } from '../../pack/codec/pack-header.ts';
+import { TrailerCheck } from '../../pack/codec/trailer-check.ts';
+import { writeErrorPacket } from '../../protocol/error-packet.ts';
+import type { FetchFilter, FetchRequest } from '../../protocol/fetch-request.ts';
+import { writeV0Answer } from '../../protocol/fetch/v0-answer.ts';
+import { type ShallowInfo, type WantedRef, writeV2Answer } from '../../protocol/fetch/v2-answer.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
+import type { Failure, Refused } from '../../upstream/contract.ts';
+import { failureOf } from '../../upstream/failure.ts';
+import { fetchPack } from '../../upstream/fetch-pack.ts';
+import type { Repository } from '../../upstream/repository.ts';
+import { followedResponse } from '../body/followed-response.ts';
+import { storedResponse } from '../body/stored-response.ts';
 import { isCloneLike } from './plan-fetch.ts';
-import type { Serving } from './services.ts';
-import { uploadPackResponse } from './services.ts';
+import type { Serving } from '../services.ts';
+import { uploadPackResponse } from '../services.ts';
 
 /** How long upstream's word that it gives something away is believed. */
 const CONFIRMED_MS = 60 * 60 * 1000;

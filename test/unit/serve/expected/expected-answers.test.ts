@@ -2,15 +2,15 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { Answers } from '../../../src/answers/answers.ts';
-import type { Asking } from '../../../src/answers/contract.ts';
-import type { Traffic } from '../../../src/popularity/contract.ts';
-import { ExpectedAnswers } from '../../../src/serve/expected-answers.ts';
-import type { Storage } from '../../../src/storage/contract.ts';
-import { createMemoryStorage } from '../../../src/storage/drivers/memory.ts';
-import { temporaryFolder } from '../../support/git.ts';
-import { commitUpstream, datedRepository, revision } from '../../support/repositories.ts';
-import { asker, check, createWorld, filled, keysOf, repository, type World } from '../mirror/fake-upstream.ts';
+import { Answers } from '../../../../src/answers/answers.ts';
+import type { Asking } from '../../../../src/answers/contract.ts';
+import type { Traffic } from '../../../../src/popularity/contract.ts';
+import { ExpectedAnswers } from '../../../../src/serve/expected/expected-answers.ts';
+import type { Storage } from '../../../../src/storage/contract.ts';
+import { createMemoryStorage } from '../../../../src/storage/drivers/memory.ts';
+import { temporaryFolder } from '../../../support/git.ts';
+import { commitUpstream, datedRepository, revision } from '../../../support/repositories.ts';
+import { asker, check, createWorld, filled, keysOf, repository, type World } from '../../mirror/fake-upstream.ts';
 
 const never = new AbortController().signal;
 const asked = (...shapes: readonly string[]): Traffic['shapes'] =>

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { encodedOnce } from '../../../src/serve/encoded-refs.ts';
-import { isEqualSnapshot, type RefsSnapshot } from '../../../src/protocol/refs-snapshot.ts';
+import { encodedOnce } from '../../../../src/serve/refs/encoded-refs.ts';
+import { isEqualSnapshot, type RefsSnapshot } from '../../../../src/protocol/refs-snapshot.ts';
 
 const list = (): RefsSnapshot => ({ head: { kind: 'absent' }, refs: [] });
 

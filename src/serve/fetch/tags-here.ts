@@ -1,7 +1,7 @@
 /** The annotated tags that `include-tag` can add: those that are here. Gathered once for each pair of refs and packs. */
-import { tagsDigest } from '../answers/answer-key.ts';
-import type { Oid } from '../bytes/oid.ts';
-import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
+import { tagsDigest } from '../../answers/answer-key.ts';
+import type { Oid } from '../../bytes/oid.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 
 export interface TagHere {
   readonly tag: Oid;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { CloneShape } from '../../../src/popularity/request-shape.ts';
-import { expectedShapes } from '../../../src/serve/expected-shapes.ts';
+import type { CloneShape } from '../../../../src/popularity/request-shape.ts';
+import { expectedShapes } from '../../../../src/serve/expected/expected-shapes.ts';
 
 const words = ({ wants, deepen, filter, includeTag }: CloneShape): string =>
   [wants, deepen.kind === 'depth' ? deepen.depth : 'all', filter.kind, ...(includeTag ? ['tags'] : [])].join(' ');

@@ -2,7 +2,7 @@
  * What is said about refs and capabilities, as bytes: made once for each list and way of asking, given to everyone who asks like
  * that. They go with the list. Memory: for a list at most `MAX_WAYS` answers.
  */
-import { streamFrom } from '../bytes/streams.ts';
+import { streamFrom } from '../../bytes/streams.ts';
 
 const MAX_WAYS = 8;
 /** Ways of asking that take more to describe are nobody else's. */

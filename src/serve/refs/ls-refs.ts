@@ -1,11 +1,11 @@
 /** v2 `ls-refs`, cut from the list that is kept. */
-import { BRANCH_PREFIXES } from '../mirror/refs/refs-ledger.ts';
-import { writeLsRefsAnswer } from '../protocol/ls-refs/answer.ts';
-import type { LsRefsRequest } from '../protocol/ls-refs/request.ts';
+import { BRANCH_PREFIXES } from '../../mirror/refs/refs-ledger.ts';
+import { writeLsRefsAnswer } from '../../protocol/ls-refs/answer.ts';
+import type { LsRefsRequest } from '../../protocol/ls-refs/request.ts';
 import { encodedOnce, sharedBody } from './encoded-refs.ts';
 import { refsShown } from './refs-shown.ts';
-import type { Serving } from './services.ts';
-import { uploadPackResponse } from './services.ts';
+import type { Serving } from '../services.ts';
+import { uploadPackResponse } from '../services.ts';
 
 export async function answerLsRefs(serving: Serving, request: LsRefsRequest): Promise<Response> {
   const { refs, source } = await refsShown(serving, needsAll(request) ? 'all' : 'branches');

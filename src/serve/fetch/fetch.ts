@@ -1,17 +1,17 @@
 /** One fetch, whatever its version: planned, then carried out by the nearest that can answer it. */
-import { HotpackError } from '../bytes/error.ts';
-import type { Oid } from '../bytes/oid.ts';
-import { advertisedOids } from '../mirror/refs/tips.ts';
-import type { MirrorSnapshot } from '../mirror/snapshot.ts';
-import { writeErrorPacket } from '../protocol/error-packet.ts';
-import type { FetchRequest } from '../protocol/fetch-request.ts';
-import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
+import { HotpackError } from '../../bytes/error.ts';
+import type { Oid } from '../../bytes/oid.ts';
+import { advertisedOids } from '../../mirror/refs/tips.ts';
+import type { MirrorSnapshot } from '../../mirror/snapshot.ts';
+import { writeErrorPacket } from '../../protocol/error-packet.ts';
+import type { FetchRequest } from '../../protocol/fetch-request.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 import { answerFromMirror } from './from-mirror.ts';
 import { forwardRaw, passThrough } from './pass-through.ts';
 import { dependsOnRefs, type FetchState, planFetch, wantsWholeHistory } from './plan-fetch.ts';
-import { refsShown } from './refs-shown.ts';
-import type { Serving } from './services.ts';
-import { uploadPackResponse } from './services.ts';
+import { refsShown } from '../refs/refs-shown.ts';
+import type { Serving } from '../services.ts';
+import { uploadPackResponse } from '../services.ts';
 import { tagsHere } from './tags-here.ts';
 
 /** `body` is the request as it came, for what only upstream can answer. */

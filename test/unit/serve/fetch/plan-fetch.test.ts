@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { createFetchRequest } from '../../../src/protocol/fetch/create-fetch-request.ts';
-import type { FetchRequest } from '../../../src/protocol/fetch-request.ts';
-import type { FetchPlan, FetchState } from '../../../src/serve/plan-fetch.ts';
-import { tagsHere } from '../../../src/serve/tags-here.ts';
-import { dependsOnRefs, isCloneLike, planFetch } from '../../../src/serve/plan-fetch.ts';
+import { createFetchRequest } from '../../../../src/protocol/fetch/create-fetch-request.ts';
+import type { FetchRequest } from '../../../../src/protocol/fetch-request.ts';
+import type { FetchPlan, FetchState } from '../../../../src/serve/fetch/plan-fetch.ts';
+import { tagsHere } from '../../../../src/serve/fetch/tags-here.ts';
+import { dependsOnRefs, isCloneLike, planFetch } from '../../../../src/serve/fetch/plan-fetch.ts';
 
 const oid = (digit: string): string => digit.repeat(40);
 const [a, b, c, gone] = ['a', 'b', 'c', 'f'].map(oid) as [string, string, string, string];

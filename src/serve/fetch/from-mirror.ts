@@ -2,23 +2,23 @@
  * Answers out of what is here: negotiation, then the pack. It is taken as it was stored, followed while it is made for
  * somebody else, or made: selected from the mirror and streamed out of stored entries.
  */
-import { answerKey, type AnswerQuestion } from '../answers/answer-key.ts';
-import type { StoredAnswer } from '../answers/stored-answers.ts';
-import { forOneTaker, giveBack } from '../bytes/give-back.ts';
-import type { MirrorSnapshot } from '../mirror/snapshot.ts';
-import { isReady } from '../pack/walk/negotiate.ts';
-import type { SelectionQuery } from '../pack/selection.ts';
-import { recallWholeSet } from '../pack/writing/whole-set.ts';
-import type { FetchRequest } from '../protocol/fetch-request.ts';
-import { writeV0Answer } from '../protocol/fetch/v0-answer.ts';
-import { frameBand, PACK_BAND } from '../protocol/side-band/frame.ts';
-import type { ShallowInfo, WantedRef } from '../protocol/fetch/v2-answer.ts';
-import { planV2Answer, writeV2Answer } from '../protocol/fetch/v2-answer.ts';
-import { followedResponse } from './body/followed-response.ts';
-import { storedResponse } from './body/stored-response.ts';
+import { answerKey, type AnswerQuestion } from '../../answers/answer-key.ts';
+import type { StoredAnswer } from '../../answers/stored/stored-answers.ts';
+import { forOneTaker, giveBack } from '../../bytes/give-back.ts';
+import type { MirrorSnapshot } from '../../mirror/snapshot.ts';
+import { isReady } from '../../pack/walk/negotiate.ts';
+import type { SelectionQuery } from '../../pack/selection.ts';
+import { recallWholeSet } from '../../pack/writing/whole-set.ts';
+import type { FetchRequest } from '../../protocol/fetch-request.ts';
+import { writeV0Answer } from '../../protocol/fetch/v0-answer.ts';
+import { frameBand, PACK_BAND } from '../../protocol/side-band/frame.ts';
+import type { ShallowInfo, WantedRef } from '../../protocol/fetch/v2-answer.ts';
+import { planV2Answer, writeV2Answer } from '../../protocol/fetch/v2-answer.ts';
+import { followedResponse } from '../body/followed-response.ts';
+import { storedResponse } from '../body/stored-response.ts';
 import { makePack, questionOf, select } from './mirror-pack.ts';
-import type { Serving } from './services.ts';
-import { uploadPackResponse } from './services.ts';
+import type { Serving } from '../services.ts';
+import { uploadPackResponse } from '../services.ts';
 
 export interface MirrorFetch {
   readonly request: FetchRequest;

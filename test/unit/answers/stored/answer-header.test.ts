@@ -5,9 +5,9 @@ import {
   headerBytesOf,
   HEADER_START_BYTES,
   parseAnswerHeader,
-} from '../../../src/answers/answer-header.ts';
-import { fullPacketsBytes } from '../../../src/protocol/side-band/full-packets.ts';
-import { a, b } from './support.ts';
+} from '../../../../src/answers/stored/answer-header.ts';
+import { fullPacketsBytes } from '../../../../src/protocol/side-band/full-packets.ts';
+import { a, b } from '../support.ts';
 
 const fields = { packBytes: 1234, objects: 5, costUs: 67_890.4, tags: a, shallow: [a, b], unshallow: [b] };
 const encoded = encodeAnswerHeader(fields);

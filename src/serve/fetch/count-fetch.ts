@@ -1,12 +1,12 @@
 /** Tells popularity of a fetch that was answered: never waited for, and nothing of the answer depends on it. */
-import type { Oid } from '../bytes/oid.ts';
-import { advertisedOids } from '../mirror/refs/tips.ts';
-import { OBJECT_TYPE_NAMES } from '../pack/codec/object-type.ts';
-import { dependsOnWants, isClone } from '../popularity/is-clone.ts';
-import { requestShape } from '../popularity/request-shape.ts';
-import type { FetchRequest } from '../protocol/fetch-request.ts';
-import { tellAccepted } from './body/accepted-body.ts';
-import type { Serving } from './services.ts';
+import type { Oid } from '../../bytes/oid.ts';
+import { advertisedOids } from '../../mirror/refs/tips.ts';
+import { OBJECT_TYPE_NAMES } from '../../pack/codec/object-type.ts';
+import { dependsOnWants, isClone } from '../../popularity/is-clone.ts';
+import { requestShape } from '../../popularity/request-shape.ts';
+import type { FetchRequest } from '../../protocol/fetch-request.ts';
+import { tellAccepted } from '../body/accepted-body.ts';
+import type { Serving } from '../services.ts';
 
 /** A promisor asks for blobs by the thousand; the first few tell what they all are. */
 const MAX_LOOKED_AT = 16;

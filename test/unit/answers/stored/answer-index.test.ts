@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { AnswerIndex, type IndexEntry } from '../../../src/answers/answer-index.ts';
+import { AnswerIndex, type IndexEntry } from '../../../../src/answers/stored/answer-index.ts';
 
 /** An index of at most 1,000 bytes with entries of given bytes and costs. */
 function createIndex(...entries: readonly (readonly [key: string, bytes: number, costUs: number])[]): {

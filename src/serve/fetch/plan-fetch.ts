@@ -1,11 +1,11 @@
 /**
  * Decides how a fetch is answered. Pure: what is here and what upstream shows come in as values, the plan goes out as one.
  */
-import type { Oid } from '../bytes/oid.ts';
-import type { Deepen, SelectionQuery } from '../pack/selection.ts';
-import type { FetchRequest } from '../protocol/fetch-request.ts';
-import type { WantedRef } from '../protocol/fetch/v2-answer.ts';
-import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
+import type { Oid } from '../../bytes/oid.ts';
+import type { Deepen, SelectionQuery } from '../../pack/selection.ts';
+import type { FetchRequest } from '../../protocol/fetch-request.ts';
+import type { WantedRef } from '../../protocol/fetch/v2-answer.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 import type { TagHere } from './tags-here.ts';
 
 export interface FetchState {

@@ -1,6 +1,6 @@
 /** A stored answer whose object is open, for any number of readers at once; closed when it is let go of and nobody reads. */
-import { HotpackError } from '../bytes/error.ts';
-import type { Storage, StorageReader } from '../storage/contract.ts';
+import { HotpackError } from '../../bytes/error.ts';
+import type { Storage, StorageReader } from '../../storage/contract.ts';
 import {
   type AnswerHeader,
   HEADER_START_BYTES,

@@ -2,8 +2,8 @@
  * An answer's bytes on their way into the store: readable while they come, for those who fall behind, and afterwards. Offsets
  * count from the first packet.
  */
-import { HotpackError } from '../bytes/error.ts';
-import type { RandomAccess, Storage, StorageReader, StorageWriter } from '../storage/contract.ts';
+import { HotpackError } from '../../bytes/error.ts';
+import type { RandomAccess, Storage, StorageReader, StorageWriter } from '../../storage/contract.ts';
 import { END, encodeAnswerHeader, type AnswerHeader } from './answer-header.ts';
 
 /** The most that `rewriteHead` takes; the numbers of a header stand well within. */
