@@ -9,11 +9,11 @@ import { createHttp, type HttpDeps, type Readiness } from './http/create-http.ts
 import { createClaims } from './jobs/claims.ts';
 import { createJobs } from './jobs/jobs.ts';
 import { createPeriodicJobs } from './jobs/periodic.ts';
-import { FILL_CLAIM_TTL_MS } from './mirror/fill-claim.ts';
+import { FILL_CLAIM_TTL_MS } from './mirror/fetching/fill-claim.ts';
 import { listMirrors } from './mirror/list-mirrors.ts';
-import { Eviction } from './mirror/maintenance/eviction.ts';
-import { FillRooms } from './mirror/maintenance/fill-rooms.ts';
-import { maxBytesOf } from './mirror/maintenance/max-bytes.ts';
+import { Eviction } from './mirror/maintenance/space/eviction.ts';
+import { FillRooms } from './mirror/maintenance/space/fill-rooms.ts';
+import { maxBytesOf } from './mirror/maintenance/space/max-bytes.ts';
 import { Mirrors, type MirrorSource } from './mirror/mirrors.ts';
 import { createRepositoryStates } from './mirror/repository-states.ts';
 import { StoredMirrors } from './mirror/stored-mirrors.ts';

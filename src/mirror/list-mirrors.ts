@@ -1,6 +1,6 @@
 /** Which mirrors lie in the store, by listing it. */
 import type { Storage } from '../storage/contract.ts';
-import { rootOf } from './maintenance/survey.ts';
+import { rootOf } from './maintenance/space/survey.ts';
 import { repositoryOfName, type Repository, type UpstreamConfig } from '../upstream/repository.ts';
 
 const ROOT = 'mirrors/';

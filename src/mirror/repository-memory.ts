@@ -7,7 +7,7 @@
  */
 import type { Oid } from '../bytes/oid.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
-import { Backoff } from './backoff.ts';
+import { Backoff } from './fetching/backoff.ts';
 import { BoundaryCheck } from './refs/boundary-check.ts';
 import { createRefsMemory, type RefsMemory } from './refs/refs-ledger.ts';
 

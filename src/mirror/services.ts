@@ -11,10 +11,10 @@ import type { Upstream } from '../upstream/contract.ts';
 import type { Credential } from '../upstream/credential.ts';
 import type { Repository } from '../upstream/repository.ts';
 import type { Visibility } from './catalog/manifest.ts';
-import type { LocalCopy } from './local-copy.ts';
+import type { LocalCopy } from './copy/local-copy.ts';
 import type { KeepAlive } from './mirrors.ts';
-import type { PackTables } from './pack-tables.ts';
-import type { SizeLimit } from './size-limit.ts';
+import type { PackTables } from './copy/pack-tables.ts';
+import type { SizeLimit } from './fetching/size-limit.ts';
 import type { PackThreads } from './tasks.ts';
 
 export interface MirrorServices {

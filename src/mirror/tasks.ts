@@ -8,10 +8,10 @@ import type { Oid } from '../bytes/oid.ts';
 import type { Storage } from '../storage/contract.ts';
 import { indexAtRest } from './ingest/index-at-rest.ts';
 import { ingestPack } from './ingest/ingest-pack.ts';
-import { bitmapAtRest } from './maintenance/bitmap-at-rest.ts';
-import { checkAtRest } from './maintenance/check-at-rest.ts';
-import { mergeAtRest } from './maintenance/merge-at-rest.ts';
-import { repackAtRest } from './maintenance/repack-at-rest.ts';
+import { bitmapAtRest } from './maintenance/bitmaps/bitmap-at-rest.ts';
+import { checkAtRest } from './maintenance/repacking/check-at-rest.ts';
+import { mergeAtRest } from './maintenance/merging/merge-at-rest.ts';
+import { repackAtRest } from './maintenance/repacking/repack-at-rest.ts';
 
 export interface IngestParams {
   readonly kind: 'ingest';

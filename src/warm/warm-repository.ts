@@ -7,7 +7,7 @@ import { createDeadline } from '../bytes/abort.ts';
 import { HotpackError, isHotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
 import type { Claims } from '../jobs/claims.ts';
-import type { FillRoom, Heat } from '../mirror/maintenance/fill-rooms.ts';
+import type { FillRoom, Heat } from '../mirror/maintenance/space/fill-rooms.ts';
 import type { Mirror, WarmOutcome } from '../mirror/mirror.ts';
 import type { Asker, Waiting } from '../mirror/services.ts';
 import type { Traffic } from '../popularity/contract.ts';

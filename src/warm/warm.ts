@@ -8,7 +8,7 @@
 import { isHotpackError } from '../bytes/error.ts';
 import type { PeriodicJobs, RunOutcome } from '../jobs/periodic.ts';
 import { repositoryKeyOf } from '../mirror/keys.ts';
-import type { Heat } from '../mirror/maintenance/fill-rooms.ts';
+import type { Heat } from '../mirror/maintenance/space/fill-rooms.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Repository } from '../upstream/repository.ts';

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { openPacks } from '../../src/mirror/packs.ts';
+import { openPacks } from '../../src/mirror/copy/packs.ts';
 import { mirrorKeys } from '../../src/mirror/keys.ts';
 import { selectObjects } from '../../src/pack/walk/select-objects.ts';
 import { createPackCounters } from '../../src/pack/writing/pack-query.ts';

@@ -15,7 +15,7 @@ import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 import type { PackRecord } from '../catalog/manifest.ts';
 import { noChunks, recordOf, runPackWork } from '../ingest/pack-work.ts';
 import { packKeys } from '../keys.ts';
-import { removePacks } from '../packs.ts';
+import { removePacks } from '../copy/packs.ts';
 import { parseAdvertised, writeAdvertised } from '../refs/advertised.ts';
 import { branchTips } from '../refs/tips.ts';
 import type { MirrorContext } from '../services.ts';

@@ -4,7 +4,7 @@
  */
 import type { Storage } from '../../storage/contract.ts';
 import { indexPack } from '../../pack/indexing/index-pack.ts';
-import { openPacks, putPack } from '../packs.ts';
+import { openPacks, putPack } from '../copy/packs.ts';
 import type { IngestParams, IngestResult } from '../tasks.ts';
 
 /** What of the budget is for looking at packs that are here already; the rest is for the new one. */

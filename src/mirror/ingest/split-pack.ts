@@ -4,7 +4,7 @@
  */
 import type { Oid } from '../../bytes/oid.ts';
 import type { PackRecord } from '../catalog/manifest.ts';
-import { removePacks } from '../packs.ts';
+import { removePacks } from '../copy/packs.ts';
 import type { MirrorContext } from '../services.ts';
 import type { RepackParams } from '../tasks.ts';
 import { newPackName, noChunks, recordOf, runPackWork } from './pack-work.ts';

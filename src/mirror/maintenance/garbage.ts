@@ -7,7 +7,7 @@ import type { Storage } from '../../storage/contract.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { editOrphans, GARBAGE_KEPT_MS } from '../catalog/edits.ts';
 import type { Manifest } from '../catalog/manifest.ts';
-import { removePacks } from '../packs.ts';
+import { removePacks } from '../copy/packs.ts';
 
 /** Beyond so many the oldest that were merged go sooner: the manifest is one small document. Where files can be deleted under a
  * reader, it finds all objects in what the manifest names now. */

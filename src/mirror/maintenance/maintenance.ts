@@ -7,10 +7,10 @@ import type { Job } from '../../jobs/job.ts';
 import type { Manifest } from '../catalog/manifest.ts';
 import type { MirrorContext } from '../services.ts';
 import { submitJob } from '../services.ts';
-import { BitmapJobs } from './bitmap-jobs.ts';
-import { Consolidation } from './consolidation.ts';
-import { planMerge } from './plan-merge.ts';
-import { RepackJobs } from './repack-jobs.ts';
+import { BitmapJobs } from './bitmaps/bitmap-jobs.ts';
+import { Consolidation } from './merging/consolidation.ts';
+import { planMerge } from './merging/plan-merge.ts';
+import { RepackJobs } from './repacking/repack-jobs.ts';
 
 export class Maintenance {
   readonly #context: MirrorContext;

@@ -6,7 +6,7 @@ import { throwIfAborted } from '../../bytes/abort.ts';
 import { Catalog } from '../catalog/catalog.ts';
 import { mirrorKeysOfRoot } from '../keys.ts';
 import { listOrphans, removeGarbage } from './garbage.ts';
-import { surveyMirrors } from './survey.ts';
+import { surveyMirrors } from './space/survey.ts';
 
 const EVERY_MS = 6 * 60 * 60 * 1000;
 

@@ -2,7 +2,7 @@
 import { HotpackError } from '../../bytes/error.ts';
 import type { Oid } from '../../bytes/oid.ts';
 import { advertisedOids } from '../../mirror/refs/tips.ts';
-import type { MirrorSnapshot } from '../../mirror/snapshot.ts';
+import type { MirrorSnapshot } from '../../mirror/copy/snapshot.ts';
 import { writeErrorPacket } from '../../protocol/error-packet.ts';
 import type { FetchRequest } from '../../protocol/fetch-request.ts';
 import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';

@@ -5,7 +5,7 @@
 import { answerKey, type AnswerQuestion } from '../../answers/answer-key.ts';
 import type { StoredAnswer } from '../../answers/stored/stored-answers.ts';
 import { forOneTaker, giveBack } from '../../bytes/give-back.ts';
-import type { MirrorSnapshot } from '../../mirror/snapshot.ts';
+import type { MirrorSnapshot } from '../../mirror/copy/snapshot.ts';
 import { isReady } from '../../pack/walk/negotiate.ts';
 import type { SelectionQuery } from '../../pack/selection.ts';
 import { recallWholeSet } from '../../pack/writing/whole-set.ts';

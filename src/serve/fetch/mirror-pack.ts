@@ -3,7 +3,7 @@ import { costOfWork } from '../../answers/answer-cost.ts';
 import { type AnswerQuestion, tagsDigest } from '../../answers/answer-key.ts';
 import type { Made } from '../../answers/contract.ts';
 import type { Mirror } from '../../mirror/mirror.ts';
-import type { MirrorSnapshot } from '../../mirror/snapshot.ts';
+import type { MirrorSnapshot } from '../../mirror/copy/snapshot.ts';
 import type { Selection, SelectionQuery } from '../../pack/selection.ts';
 import { createWalkCounters, type WalkOptions } from '../../pack/walk/contract.ts';
 import { commonHaves } from '../../pack/walk/negotiate.ts';

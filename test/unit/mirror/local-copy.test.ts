@@ -5,7 +5,7 @@ import type { Publication } from '../../../src/mirror/catalog/edits.ts';
 import { Catalog } from '../../../src/mirror/catalog/catalog.ts';
 import { emptyManifest, parseManifest, writeManifest } from '../../../src/mirror/catalog/manifest.ts';
 import type { PackRecord } from '../../../src/mirror/catalog/manifest.ts';
-import { LocalCopy } from '../../../src/mirror/local-copy.ts';
+import { LocalCopy } from '../../../src/mirror/copy/local-copy.ts';
 import { mirrorKeys, packKeys } from '../../../src/mirror/keys.ts';
 import { parseHead, parsePackedRefs, writeHead, writePackedRefs } from '../../../src/mirror/refs/held-refs.ts';
 import { runPackTask } from '../../../src/mirror/tasks.ts';

@@ -2,7 +2,7 @@ import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Mirror } from '../../../src/mirror/mirror.ts';
-import type { MirrorSnapshot } from '../../../src/mirror/snapshot.ts';
+import type { MirrorSnapshot } from '../../../src/mirror/copy/snapshot.ts';
 import { gitSync, temporaryFolder } from '../../support/git.ts';
 import { commitUpstream, datedRepository, noise, revision } from '../../support/repositories.ts';
 import { FastImport } from '../../support/fast-import.ts';

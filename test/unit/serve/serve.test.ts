@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Answers } from '../../../src/answers/answers.ts';
 import type { Mirrors } from '../../../src/mirror/mirrors.ts';
-import type { MirrorSnapshot } from '../../../src/mirror/snapshot.ts';
+import type { MirrorSnapshot } from '../../../src/mirror/copy/snapshot.ts';
 import type { ServeContext } from '../../../src/serve/contract.ts';
 import { PktLineWriter } from '../../../src/protocol/pkt-line/writer.ts';
 import { createServe } from '../../../src/serve/serve.ts';

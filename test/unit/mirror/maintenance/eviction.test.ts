@@ -1,7 +1,7 @@
 /** Mirrors that are in use when they should make room go once they are not, though nobody tells of it. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { mirrorKeys } from '../../../../src/mirror/keys.ts';
-import { Eviction } from '../../../../src/mirror/maintenance/eviction.ts';
+import { Eviction } from '../../../../src/mirror/maintenance/space/eviction.ts';
 import type { Logger } from '../../../../src/telemetry/logger.ts';
 import { createMetrics } from '../../../../src/telemetry/metrics.ts';
 import { addHistory, emptyRepository } from '../../../support/packed-repository.ts';

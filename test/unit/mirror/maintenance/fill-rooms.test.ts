@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { FillRooms, roomFor, type Heat } from '../../../../src/mirror/maintenance/fill-rooms.ts';
+import { FillRooms, roomFor, type Heat } from '../../../../src/mirror/maintenance/space/fill-rooms.ts';
 import { createMemoryStorage } from '../../../../src/storage/drivers/memory.ts';
 
 const never = new AbortController().signal;

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { editMerge, editPublication, MAX_PACKS } from '../../../../src/mirror/catalog/edits.ts';
 import type { Manifest, PackClass, PackRecord } from '../../../../src/mirror/catalog/manifest.ts';
 import { emptyManifest } from '../../../../src/mirror/catalog/manifest.ts';
-import { planMerge, planRoom } from '../../../../src/mirror/maintenance/plan-merge.ts';
+import { planMerge, planRoom } from '../../../../src/mirror/maintenance/merging/plan-merge.ts';
 
 let count = 0;
 const nameOf = (n: number): string => `pack-${n.toString(16).padStart(40, '0')}`;

@@ -4,12 +4,12 @@
  * the store, so that neither a restart nor another instance downloads it again only to give it up. After a day, and where
  * the limit has been raised, it is tried again.
  */
-import { HotpackError } from '../bytes/error.ts';
-import type { Storage } from '../storage/contract.ts';
-import type { Manifest } from './catalog/manifest.ts';
-import type { FillRoom } from './maintenance/fill-rooms.ts';
-import type { LimitMemory } from './repository-memory.ts';
-import type { MirrorContext } from './services.ts';
+import { HotpackError } from '../../bytes/error.ts';
+import type { Storage } from '../../storage/contract.ts';
+import type { Manifest } from '../catalog/manifest.ts';
+import type { FillRoom } from '../maintenance/space/fill-rooms.ts';
+import type { LimitMemory } from '../repository-memory.ts';
+import type { MirrorContext } from '../services.ts';
 
 const TRY_AGAIN_MS = 24 * 60 * 60 * 1000;
 const FOLDER = 'jobs/too-large/';

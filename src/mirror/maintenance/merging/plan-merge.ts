@@ -9,7 +9,7 @@
  *
  * The base is merged with what is behind it where that has grown as large as the base itself.
  */
-import { ofBranches, type PackRecord } from '../catalog/manifest.ts';
+import { ofBranches, type PackRecord } from '../../catalog/manifest.ts';
 
 /** As many packs of each class, the base apart, are let be. */
 const BRANCHES_LET_BE = 6;

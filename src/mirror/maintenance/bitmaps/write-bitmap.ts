@@ -5,14 +5,14 @@
  * git takes one bitmap a repository: those of other packs are removed. Whatever fails or is cut off leaves a mirror without a
  * bitmap, or one whose pack nobody uses any more: both are as good as before.
  */
-import type { Oid } from '../../bytes/oid.ts';
-import { bitmappedPack } from '../../pack/bitmap/load-bitmaps.ts';
-import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
-import { ofBranches } from '../catalog/manifest.ts';
-import { packKeys } from '../keys.ts';
-import { noChunks, runPackWork } from '../ingest/pack-work.ts';
-import type { MirrorContext } from '../services.ts';
-import type { BitmapParams } from '../tasks.ts';
+import type { Oid } from '../../../bytes/oid.ts';
+import { bitmappedPack } from '../../../pack/bitmap/load-bitmaps.ts';
+import type { RefsSnapshot } from '../../../protocol/refs-snapshot.ts';
+import { ofBranches } from '../../catalog/manifest.ts';
+import { packKeys } from '../../keys.ts';
+import { noChunks, runPackWork } from '../../ingest/pack-work.ts';
+import type { MirrorContext } from '../../services.ts';
+import type { BitmapParams } from '../../tasks.ts';
 
 /** `open`: the pack lacks something that its commits refer to. `nothing`: no ref leads into it, or there is no pack. */
 export type BitmapOutcome = 'written' | 'present' | 'open' | 'nothing';

@@ -5,12 +5,12 @@
  *
  * In one process one merge of a mirror runs at a time; who needs room joins it.
  */
-import { raceSignal, throwIfAborted } from '../../bytes/abort.ts';
-import { HotpackError, isHotpackError } from '../../bytes/error.ts';
-import type { PackRecord } from '../catalog/manifest.ts';
-import { newPackName, noChunks, recordOf, runPackWork } from '../ingest/pack-work.ts';
-import type { MirrorContext } from '../services.ts';
-import type { MergeParams } from '../tasks.ts';
+import { raceSignal, throwIfAborted } from '../../../bytes/abort.ts';
+import { HotpackError, isHotpackError } from '../../../bytes/error.ts';
+import type { PackRecord } from '../../catalog/manifest.ts';
+import { newPackName, noChunks, recordOf, runPackWork } from '../../ingest/pack-work.ts';
+import type { MirrorContext } from '../../services.ts';
+import type { MergeParams } from '../../tasks.ts';
 import { planMerge, planRoom } from './plan-merge.ts';
 
 type Plan = typeof planMerge;

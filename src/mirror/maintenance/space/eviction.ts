@@ -6,14 +6,14 @@
  * Looks when told that something was stored, but as a look lists the store, never sooner than twenty times what the last one
  * took. Memory: an entry for each mirror while it looks.
  */
-import { sleep, throwIfAborted } from '../../bytes/abort.ts';
-import type { Storage } from '../../storage/contract.ts';
-import type { Logger } from '../../telemetry/logger.ts';
-import type { Metrics } from '../../telemetry/metrics.ts';
-import type { Mirror } from '../mirror.ts';
+import { sleep, throwIfAborted } from '../../../bytes/abort.ts';
+import type { Storage } from '../../../storage/contract.ts';
+import type { Logger } from '../../../telemetry/logger.ts';
+import type { Metrics } from '../../../telemetry/metrics.ts';
+import type { Mirror } from '../../mirror.ts';
 import { surveyMirrors, type SurveyedMirror } from './survey.ts';
 import { evictMirror } from './evict-mirror.ts';
-import { mirrorKeysOfRoot } from '../keys.ts';
+import { mirrorKeysOfRoot } from '../../keys.ts';
 
 const REST_FACTOR = 20;
 /** Until mirrors are looked at again that were in use when they should have gone. */

@@ -8,19 +8,19 @@
  *
  * Memory: `MAX_REMEMBERED` object names each way.
  */
-import { abortError, raceSignal, sleep } from '../bytes/abort.ts';
-import { isHotpackError } from '../bytes/error.ts';
-import type { Oid } from '../bytes/oid.ts';
-import type { JobOutcome } from '../jobs/job.ts';
-import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
-import { failureOf } from '../upstream/failure.ts';
-import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
-import { branchTips } from './refs/tips.ts';
-import type { WantsMemory } from './repository-memory.ts';
+import { abortError, raceSignal, sleep } from '../../bytes/abort.ts';
+import { isHotpackError } from '../../bytes/error.ts';
+import type { Oid } from '../../bytes/oid.ts';
+import type { JobOutcome } from '../../jobs/job.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
+import { failureOf } from '../../upstream/failure.ts';
+import { fetchPack, ownFetch } from '../../upstream/fetch-pack.ts';
+import { branchTips } from '../refs/tips.ts';
+import type { WantsMemory } from '../repository-memory.ts';
 import { unconfirmedWants } from './servable.ts';
-import type { Asker, MirrorContext, Submitted, Waiting, Watching } from './services.ts';
-import { submitJob } from './services.ts';
-import type { MirrorSnapshot } from './snapshot.ts';
+import type { Asker, MirrorContext, Submitted, Waiting, Watching } from '../services.ts';
+import { submitJob } from '../services.ts';
+import type { MirrorSnapshot } from '../copy/snapshot.ts';
 import { fetchWants } from './update.ts';
 
 const OBTAIN_MS = 5_000;

@@ -1,5 +1,5 @@
 /** How many bytes mirrors may take in all: undefined where there is no limit. */
-import type { Storage } from '../../storage/contract.ts';
+import type { Storage } from '../../../storage/contract.ts';
 
 export async function maxBytesOf(
   size: { readonly kind: 'bytes'; readonly bytes: number } | { readonly kind: 'share'; readonly percent: number },

@@ -5,8 +5,8 @@
  *
  * The store is listed for it, and again when something was stored since, or after a minute. Memory: an entry for each mirror.
  */
-import type { Storage } from '../../storage/contract.ts';
-import type { Mirror } from '../mirror.ts';
+import type { Storage } from '../../../storage/contract.ts';
+import type { Mirror } from '../../mirror.ts';
 import { EVICTED_DOWN_TO, inOrderOfUse } from './eviction.ts';
 import { surveyMirrors, type SurveyedMirror } from './survey.ts';
 

@@ -4,26 +4,26 @@
  *
  * Memory: idx tables (about 40 bytes an object) and `cacheBytes` while open; nothing once closed.
  */
-import { raceSignal, throwIfAborted } from '../bytes/abort.ts';
-import { isHotpackError } from '../bytes/error.ts';
-import type { Oid } from '../bytes/oid.ts';
-import { NO_REFS, type RefsSnapshot } from '../protocol/refs-snapshot.ts';
-import type { Storage } from '../storage/contract.ts';
-import { Catalog } from './catalog/catalog.ts';
-import type { Merge, Publication } from './catalog/edits.ts';
-import { editMerge, editPublication, editReset } from './catalog/edits.ts';
-import { editRepack, madeBy, type Repack } from './catalog/edit-repack.ts';
-import { ofBranches, type Manifest, type PackRecord, type Visibility } from './catalog/manifest.ts';
-import type { MirrorKeys } from './keys.ts';
-import { mirrorKeys } from './keys.ts';
+import { raceSignal, throwIfAborted } from '../../bytes/abort.ts';
+import { isHotpackError } from '../../bytes/error.ts';
+import type { Oid } from '../../bytes/oid.ts';
+import { NO_REFS, type RefsSnapshot } from '../../protocol/refs-snapshot.ts';
+import type { Storage } from '../../storage/contract.ts';
+import { Catalog } from '../catalog/catalog.ts';
+import type { Merge, Publication } from '../catalog/edits.ts';
+import { editMerge, editPublication, editReset } from '../catalog/edits.ts';
+import { editRepack, madeBy, type Repack } from '../catalog/edit-repack.ts';
+import { ofBranches, type Manifest, type PackRecord, type Visibility } from '../catalog/manifest.ts';
+import type { MirrorKeys } from '../keys.ts';
+import { mirrorKeys } from '../keys.ts';
 import { openPacks, removePacks } from './packs.ts';
 import type { PackTables } from './pack-tables.ts';
-import { evictMirror } from './maintenance/evict-mirror.ts';
-import { removeGarbage } from './maintenance/garbage.ts';
-import { readHeldFiles, writeHeldFiles, writeLayout } from './refs/git-files.ts';
-import { heldOf } from './refs/held-refs.ts';
-import { advertisedOids } from './refs/tips.ts';
-import { createCopyMemory, type CopyMemory } from './repository-memory.ts';
+import { evictMirror } from '../maintenance/space/evict-mirror.ts';
+import { removeGarbage } from '../maintenance/garbage.ts';
+import { readHeldFiles, writeHeldFiles, writeLayout } from '../refs/git-files.ts';
+import { heldOf } from '../refs/held-refs.ts';
+import { advertisedOids } from '../refs/tips.ts';
+import { createCopyMemory, type CopyMemory } from '../repository-memory.ts';
 import type { MirrorSnapshot } from './snapshot.ts';
 import { SharedPacks } from './snapshot.ts';
 

@@ -2,11 +2,11 @@
  * One manifest with its packs open: what a request works on from its first byte to its last. Packs that were replaced
  * stay open until their last reader lets go; nothing ever waits for a reader.
  */
-import type { Oid } from '../bytes/oid.ts';
-import type { ObjectStore } from '../pack/object-store.ts';
-import type { PackedObjects } from '../pack/reading/packed-objects.ts';
-import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
-import { ofBranches, type Manifest } from './catalog/manifest.ts';
+import type { Oid } from '../../bytes/oid.ts';
+import type { ObjectStore } from '../../pack/object-store.ts';
+import type { PackedObjects } from '../../pack/reading/packed-objects.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
+import { ofBranches, type Manifest } from '../catalog/manifest.ts';
 import type { OpenPacks } from './packs.ts';
 
 /** To be released exactly once, by whoever was handed it. */

@@ -2,11 +2,11 @@
  * When a mirror's bitmap is made: once for each pack that comes to be the largest of its class, in the background, beside whatever else is
  * done with the mirror. What failed is tried again by the next process, or for the next pack.
  */
-import type { Job } from '../../jobs/job.ts';
-import { bitmappedPack } from '../../pack/bitmap/load-bitmaps.ts';
-import { ofBranches } from '../catalog/manifest.ts';
-import type { MirrorContext } from '../services.ts';
-import { submitJob } from '../services.ts';
+import type { Job } from '../../../jobs/job.ts';
+import { bitmappedPack } from '../../../pack/bitmap/load-bitmaps.ts';
+import { ofBranches } from '../../catalog/manifest.ts';
+import type { MirrorContext } from '../../services.ts';
+import { submitJob } from '../../services.ts';
 import { writeBitmap, type BitmapOutcome } from './write-bitmap.ts';
 
 export class BitmapJobs {

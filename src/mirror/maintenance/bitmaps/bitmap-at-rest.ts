@@ -1,11 +1,11 @@
 /**
  * The bitmap of one pack that is at rest, put beside it whole or not at all. A file that is there already is replaced.
  */
-import { buildBitmap } from '../../pack/bitmap/building/build-bitmap.ts';
-import type { Storage } from '../../storage/contract.ts';
-import { packKeys } from '../keys.ts';
-import { openPacks } from '../packs.ts';
-import type { BitmapParams, BitmapResult } from '../tasks.ts';
+import { buildBitmap } from '../../../pack/bitmap/building/build-bitmap.ts';
+import type { Storage } from '../../../storage/contract.ts';
+import { packKeys } from '../../keys.ts';
+import { openPacks } from '../../copy/packs.ts';
+import type { BitmapParams, BitmapResult } from '../../tasks.ts';
 
 export async function bitmapAtRest(storage: Storage, params: BitmapParams, signal: AbortSignal): Promise<BitmapResult> {
   const { packFolder, packName, packChecksum, tips, memoryBytes } = params;

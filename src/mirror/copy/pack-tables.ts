@@ -6,8 +6,8 @@
  *
  * Memory: `maxBytes`, the least recently used go first. A table that is larger is kept by nobody.
  */
-import { sleep } from '../bytes/abort.ts';
-import type { PackTable } from '../pack/reading/pack-table.ts';
+import { sleep } from '../../bytes/abort.ts';
+import type { PackTable } from '../../pack/reading/pack-table.ts';
 
 const LOOK_MS = 20;
 const WAIT_MS = 5_000;

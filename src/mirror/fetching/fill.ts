@@ -3,21 +3,21 @@
  * whose clone is at least that; what more he asked for comes to lie in a pack behind it. Readers see nothing of a pack until
  * it is published whole.
  */
-import { HotpackError } from '../bytes/error.ts';
-import type { Oid } from '../bytes/oid.ts';
-import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
-import { whileWorking } from '../bytes/abort.ts';
-import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
-import { failureOf } from '../upstream/failure.ts';
-import type { Publication } from './catalog/edits.ts';
-import type { PackRecord, Stray } from './catalog/manifest.ts';
-import { findStaged, forgetStaged, indexStaged, stagePack } from './edge/staged-pack.ts';
-import { splitPack } from './ingest/split-pack.ts';
-import { takeIn } from './ingest/take-in.ts';
-import type { FillRoom } from './maintenance/fill-rooms.ts';
-import { heldOf } from './refs/held-refs.ts';
-import { branchTips } from './refs/tips.ts';
-import type { Asker, MirrorContext } from './services.ts';
+import { HotpackError } from '../../bytes/error.ts';
+import type { Oid } from '../../bytes/oid.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
+import { whileWorking } from '../../bytes/abort.ts';
+import { fetchPack, ownFetch } from '../../upstream/fetch-pack.ts';
+import { failureOf } from '../../upstream/failure.ts';
+import type { Publication } from '../catalog/edits.ts';
+import type { PackRecord, Stray } from '../catalog/manifest.ts';
+import { findStaged, forgetStaged, indexStaged, stagePack } from '../edge/staged-pack.ts';
+import { splitPack } from '../ingest/split-pack.ts';
+import { takeIn } from '../ingest/take-in.ts';
+import type { FillRoom } from '../maintenance/space/fill-rooms.ts';
+import { heldOf } from '../refs/held-refs.ts';
+import { branchTips } from '../refs/tips.ts';
+import type { Asker, MirrorContext } from '../services.ts';
 import { giveUpMirror, withinLimit, type SizeGuard, type TooMuch } from './size-limit.ts';
 
 /** Somebody's clone of everything, to be read along. `leave` is to be called where it is not read. */

@@ -6,14 +6,14 @@
  * looked up in the exact closure of the advertised tips and of what upstream confirmed lately, made once for each
  * state of packs and refs (1 bit an object).
  */
-import type { Oid } from '../bytes/oid.ts';
-import type { ObjectStore } from '../pack/object-store.ts';
-import type { Bitset } from '../pack/walk/bitset.ts';
-import { closure, reachesAll } from '../pack/walk/reachable.ts';
-import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
-import type { Stray } from './catalog/manifest.ts';
-import { advertisedOids } from './refs/tips.ts';
-import type { MirrorSnapshot } from './snapshot.ts';
+import type { Oid } from '../../bytes/oid.ts';
+import type { ObjectStore } from '../../pack/object-store.ts';
+import type { Bitset } from '../../pack/walk/bitset.ts';
+import { closure, reachesAll } from '../../pack/walk/reachable.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
+import type { Stray } from '../catalog/manifest.ts';
+import { advertisedOids } from '../refs/tips.ts';
+import type { MirrorSnapshot } from '../copy/snapshot.ts';
 
 /** How long upstream's yes to one object name is believed. */
 const CONFIRMED_MS = 60 * 60 * 1000;

@@ -4,14 +4,14 @@
  * refs or what was let go are others; and as weighing may mean a walk through all of a history, what led to nothing is not tried again
  * sooner than fifty times what it took.
  */
-import { isHotpackError } from '../../bytes/error.ts';
-import type { Job } from '../../jobs/job.ts';
-import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
-import type { Manifest } from '../catalog/manifest.ts';
-import { sameRefs } from '../refs/tips.ts';
-import { isYoung } from '../servable.ts';
-import type { MirrorContext } from '../services.ts';
-import { submitJob } from '../services.ts';
+import { isHotpackError } from '../../../bytes/error.ts';
+import type { Job } from '../../../jobs/job.ts';
+import type { RefsSnapshot } from '../../../protocol/refs-snapshot.ts';
+import type { Manifest } from '../../catalog/manifest.ts';
+import { sameRefs } from '../../refs/tips.ts';
+import { isYoung } from '../../fetching/servable.ts';
+import type { MirrorContext } from '../../services.ts';
+import { submitJob } from '../../services.ts';
 import { repackMirror, type RepackOutcome } from './repack.ts';
 
 const REST_FACTOR = 50;

@@ -3,7 +3,7 @@
  * waits for nobody: it passes through, and the fill is left to who is at it; whether that one has died is looked at later. Work that
  * no client waits for waits until that one has ended or has died.
  */
-import type { Claims } from '../jobs/claims.ts';
+import type { Claims } from '../../jobs/claims.ts';
 
 /** How long a process that was killed in mid-fill keeps others from filling. */
 export const FILL_CLAIM_TTL_MS = 15_000;

@@ -2,16 +2,16 @@
  * Packs of a mirror at rest. They are opened with idx and rev files read whole (28 + 4 bytes an object), packs by ranges, and
  * together make one object store.
  */
-import { throwIfAborted } from '../bytes/abort.ts';
-import { HotpackError } from '../bytes/error.ts';
-import type { ObjectStore } from '../pack/object-store.ts';
-import { openObjectStore } from '../pack/reading/open-object-store.ts';
-import type { OpenedPack, PackedObjects } from '../pack/reading/packed-objects.ts';
-import { PackTable } from '../pack/reading/pack-table.ts';
-import type { Storage, StorageReader, StorageWriter } from '../storage/contract.ts';
-import { packKeys } from './keys.ts';
+import { throwIfAborted } from '../../bytes/abort.ts';
+import { HotpackError } from '../../bytes/error.ts';
+import type { ObjectStore } from '../../pack/object-store.ts';
+import { openObjectStore } from '../../pack/reading/open-object-store.ts';
+import type { OpenedPack, PackedObjects } from '../../pack/reading/packed-objects.ts';
+import { PackTable } from '../../pack/reading/pack-table.ts';
+import type { Storage, StorageReader, StorageWriter } from '../../storage/contract.ts';
+import { packKeys } from '../keys.ts';
 import type { PackTables } from './pack-tables.ts';
-import type { WrittenPack } from './tasks.ts';
+import type { WrittenPack } from '../tasks.ts';
 
 /** An idx of 100 million objects; above it git itself would be at its end. */
 const MAX_INDEX_BYTES = 3_300_000_000;

@@ -10,15 +10,15 @@
  *
  * Memory: for 1 the tables of all packs and what a walk needs, for 2 what a merge does; the budget each time.
  */
-import { lentBases } from '../../pack/merging/lent-bases.ts';
-import { mergePacks } from '../../pack/merging/merge-packs.ts';
-import type { ObjectStore } from '../../pack/object-store.ts';
-import type { PackedObjects } from '../../pack/reading/packed-objects.ts';
-import { Bitset } from '../../pack/walk/bitset.ts';
-import { closure } from '../../pack/walk/reachable.ts';
-import type { Storage } from '../../storage/contract.ts';
-import { openPacks, putPack, removePacks } from '../packs.ts';
-import type { RepackParams, RepackResult, WrittenPack } from '../tasks.ts';
+import { lentBases } from '../../../pack/merging/lent-bases.ts';
+import { mergePacks } from '../../../pack/merging/merge-packs.ts';
+import type { ObjectStore } from '../../../pack/object-store.ts';
+import type { PackedObjects } from '../../../pack/reading/packed-objects.ts';
+import { Bitset } from '../../../pack/walk/bitset.ts';
+import { closure } from '../../../pack/walk/reachable.ts';
+import type { Storage } from '../../../storage/contract.ts';
+import { openPacks, putPack, removePacks } from '../../copy/packs.ts';
+import type { RepackParams, RepackResult, WrittenPack } from '../../tasks.ts';
 
 type Store = ObjectStore & PackedObjects;
 

@@ -3,11 +3,11 @@
  * moment shows a repository without its objects; then its packs, at once: who read them in another process is cut off where
  * the store cannot keep a deleted file readable. Killed half-way it leaves packs that are listed as garbage.
  */
-import type { Storage } from '../../storage/contract.ts';
-import { Catalog } from '../catalog/catalog.ts';
-import { editReset } from '../catalog/edits.ts';
-import type { MirrorKeys } from '../keys.ts';
-import { removePacks } from '../packs.ts';
+import type { Storage } from '../../../storage/contract.ts';
+import { Catalog } from '../../catalog/catalog.ts';
+import { editReset } from '../../catalog/edits.ts';
+import type { MirrorKeys } from '../../keys.ts';
+import { removePacks } from '../../copy/packs.ts';
 
 export async function evictMirror(
   storage: Storage,

@@ -1,5 +1,5 @@
 /** What lies in the store of each mirror, by listing it: a request for each 1,000 files. */
-import type { Storage } from '../../storage/contract.ts';
+import type { Storage } from '../../../storage/contract.ts';
 
 export interface SurveyedMirror {
   /** `mirrors/<Repository.key>`. */

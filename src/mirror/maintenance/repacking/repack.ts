@@ -9,15 +9,15 @@
  * As a third of the bytes must be useless before anything is done, and what is useless was pushed once, no more than two bytes
  * are written for each that was pushed.
  */
-import { madeBy, type Repack } from '../catalog/edit-repack.ts';
-import { ofBranches, type PackRecord, type Stray } from '../catalog/manifest.ts';
-import { newPackName, noChunks, recordOf, runPackWork } from '../ingest/pack-work.ts';
-import { removePacks } from '../packs.ts';
-import { advertisedOids, branchTips } from '../refs/tips.ts';
-import { isYoung } from '../servable.ts';
-import type { MirrorContext } from '../services.ts';
-import type { MirrorSnapshot } from '../snapshot.ts';
-import type { CheckParams, RepackParams, WrittenPack } from '../tasks.ts';
+import { madeBy, type Repack } from '../../catalog/edit-repack.ts';
+import { ofBranches, type PackRecord, type Stray } from '../../catalog/manifest.ts';
+import { newPackName, noChunks, recordOf, runPackWork } from '../../ingest/pack-work.ts';
+import { removePacks } from '../../copy/packs.ts';
+import { advertisedOids, branchTips } from '../../refs/tips.ts';
+import { isYoung } from '../../fetching/servable.ts';
+import type { MirrorContext } from '../../services.ts';
+import type { MirrorSnapshot } from '../../copy/snapshot.ts';
+import type { CheckParams, RepackParams, WrittenPack } from '../../tasks.ts';
 
 const LEAST_SHARE = 1 / 3;
 /** So often packs that came meanwhile are looked through before the work is dropped. */

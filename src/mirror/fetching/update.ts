@@ -2,25 +2,25 @@
  * Brings a mirror that is here up to what upstream shows: one fetch for the tips that are missing, with our tips as haves,
  * then the refs. And the same for objects that somebody asked for by hash.
  */
-import { raceSignal, whileWorking } from '../bytes/abort.ts';
-import { HotpackError } from '../bytes/error.ts';
-import type { Oid } from '../bytes/oid.ts';
-import { OBJ_COMMIT } from '../pack/codec/object-type.ts';
-import { closure, reachesAll } from '../pack/walk/reachable.ts';
-import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
-import { failureOf } from '../upstream/failure.ts';
-import { fetchPack, ownFetch } from '../upstream/fetch-pack.ts';
-import type { Publication } from './catalog/edits.ts';
-import type { PackClass, Stray } from './catalog/manifest.ts';
-import { takeIn } from './ingest/take-in.ts';
-import type { LocalCopy } from './local-copy.ts';
-import { missingOf } from './local-copy.ts';
-import { heldOf } from './refs/held-refs.ts';
-import { advertisedOids, branchTips, sameRefs } from './refs/tips.ts';
-import type { Asker, MirrorContext } from './services.ts';
+import { raceSignal, whileWorking } from '../../bytes/abort.ts';
+import { HotpackError } from '../../bytes/error.ts';
+import type { Oid } from '../../bytes/oid.ts';
+import { OBJ_COMMIT } from '../../pack/codec/object-type.ts';
+import { closure, reachesAll } from '../../pack/walk/reachable.ts';
+import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
+import { failureOf } from '../../upstream/failure.ts';
+import { fetchPack, ownFetch } from '../../upstream/fetch-pack.ts';
+import type { Publication } from '../catalog/edits.ts';
+import type { PackClass, Stray } from '../catalog/manifest.ts';
+import { takeIn } from '../ingest/take-in.ts';
+import type { LocalCopy } from '../copy/local-copy.ts';
+import { missingOf } from '../copy/local-copy.ts';
+import { heldOf } from '../refs/held-refs.ts';
+import { advertisedOids, branchTips, sameRefs } from '../refs/tips.ts';
+import type { Asker, MirrorContext } from '../services.ts';
 import { giveUpMirror, withinLimit } from './size-limit.ts';
-import type { MirrorSnapshot } from './snapshot.ts';
-import { isInBranches } from './snapshot.ts';
+import type { MirrorSnapshot } from '../copy/snapshot.ts';
+import { isInBranches } from '../copy/snapshot.ts';
 
 /** Upstream needs few haves to find what is common: tips, newest questions first. */
 const MAX_HAVES = 256;

@@ -4,12 +4,12 @@
  *
  * Memory: the tables of all packs, and the budget.
  */
-import { OBJ_BLOB } from '../../pack/codec/object-type.ts';
-import { forEachLink } from '../../pack/indexing/connect/object-links.ts';
-import { Pacer } from '../../pack/indexing/pacer.ts';
-import type { Storage } from '../../storage/contract.ts';
-import { openPacks } from '../packs.ts';
-import type { CheckParams, CheckResult } from '../tasks.ts';
+import { OBJ_BLOB } from '../../../pack/codec/object-type.ts';
+import { forEachLink } from '../../../pack/indexing/connect/object-links.ts';
+import { Pacer } from '../../../pack/indexing/pacer.ts';
+import type { Storage } from '../../../storage/contract.ts';
+import { openPacks } from '../../copy/packs.ts';
+import type { CheckParams, CheckResult } from '../../tasks.ts';
 
 /** Rejects with `malformed_pack` where an object is none, with `missing_object` where a pack is not there. */
 export async function checkAtRest(storage: Storage, params: CheckParams, signal: AbortSignal): Promise<CheckResult> {
