@@ -15,6 +15,7 @@ import { HotpackError } from '../bytes/error.ts';
 import { giveBack } from '../bytes/give-back.ts';
 import { dataOfPackets, FULL_PACKET_BYTES, PacketFiller } from '../protocol/side-band/full-packets.ts';
 import type { PackHeader } from '../upstream/fetch-pack.ts';
+import { RecentRuns } from './recent-runs.ts';
 import type { AnswerSpool } from './stored/answer-spool.ts';
 
 const READ_BYTES = 8 * FULL_PACKET_BYTES;
@@ -57,11 +58,6 @@ export interface Follower {
   readonly reject: () => void;
 }
 
-interface Recent {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
-
 interface Reader {
   offset: number;
 }
@@ -71,9 +67,7 @@ export class SharedAnswer {
   readonly #abort: AbortController;
   readonly #readers = new Set<Reader>();
   readonly #listeners = new Set<(text: Uint8Array) => void>();
-  #recent: Recent[] = [];
-  #recentBytes = 0;
-  #available = 0;
+  readonly #recent = new RecentRuns();
   #packBytes = 0;
   #state: 'streaming' | 'complete' | 'failed' = 'streaming';
   #error: unknown;
@@ -96,12 +90,12 @@ export class SharedAnswer {
 
   /** Of its packets, so far. */
   get bytes(): number {
-    return this.#available;
+    return this.#recent.end;
   }
 
   /** What it takes in memory. */
   get memoryBytes(): number {
-    return this.#recentBytes;
+    return this.#recent.bytes;
   }
 
   get packBytes(): number {
@@ -132,7 +126,7 @@ export class SharedAnswer {
   /** False where a newcomer could not be given every byte. */
   get canJoin(): boolean {
     if (this.#state === 'failed' || this.#isRejected || this.#isDiscarded || this.#abort.signal.aborted) return false;
-    return this.isSpooled || this.#available === 0 || this.#recent[0]?.offset === 0;
+    return this.isSpooled || this.#recent.start === 0;
   }
 
   /** Makes the pack to its end. Called once; resolves when there is nothing more to make, never rejects. */
@@ -191,8 +185,7 @@ export class SharedAnswer {
     this.#end();
     this.#isDiscarded = true;
     this.#signalChange();
-    this.#recent = [];
-    this.#recentBytes = 0;
+    this.#recent.clear();
     await this.#spooled;
     const spool = await this.#spool?.catch(() => undefined);
     await spool?.abort();
@@ -253,10 +246,10 @@ export class SharedAnswer {
     try {
       const spool = await opening;
       while (!this.#spoolFailed && !this.#isDiscarded) {
-        const next = this.#recent.find((one) => one.offset === this.#spooledBytes);
+        const next = this.#recent.at(this.#spooledBytes);
         if (next !== undefined) {
-          await spool.write(next.bytes);
-          this.#spooledBytes += next.bytes.length;
+          await spool.write(next);
+          this.#spooledBytes += next.length;
           this.#dropOld();
           this.#signalMove();
         } else if (this.#state === 'streaming') {
@@ -282,12 +275,9 @@ export class SharedAnswer {
       while (true) {
         if (this.#isDiscarded) throw abortError(this.#abort.signal);
         const { offset } = reader;
-        if (offset < this.#available) {
-          const recent = this.#recent[0];
-          const run =
-            recent !== undefined && offset >= recent.offset
-              ? this.#recentFrom(offset)
-              : await raceSignal(this.#fromSpool(offset), signal);
+        if (offset < this.#recent.end) {
+          const isRecent = offset >= this.#recent.start;
+          const run = isRecent ? this.#recent.from(offset) : await raceSignal(this.#fromSpool(offset), signal);
           reader.offset += run.length;
           this.#signalMove();
           yield run;
@@ -306,21 +296,13 @@ export class SharedAnswer {
 
   /** Only what memory no longer holds: the rest may never have reached the store. */
   async #fromSpool(offset: number): Promise<Uint8Array> {
-    const end = this.#recent[0]?.offset ?? this.#available;
+    const end = this.#recent.start;
     const spool = await (this.#spool as Promise<AnswerSpool>);
     return spool.read(offset, Math.min(READ_BYTES, end - offset));
   }
 
-  #recentFrom(offset: number): Uint8Array {
-    // From the end: who keeps up reads there. Runs begin where followers stand, or hold packets that begin there.
-    const found = this.#recent.findLast((one) => one.offset <= offset) as Recent;
-    return offset === found.offset ? found.bytes : found.bytes.subarray(offset - found.offset);
-  }
-
   #append(run: Uint8Array): void {
-    this.#recent.push({ offset: this.#available, bytes: run });
-    this.#recentBytes += run.length;
-    this.#available += run.length;
+    this.#recent.append(run);
     this.#signalChange();
   }
 
@@ -329,19 +311,10 @@ export class SharedAnswer {
     // What is left to read lies in the store, and nothing more comes that would be read twice.
     const isAtRest = this.#state === 'complete' && this.isSpooled;
     const limit = isAtRest ? 0 : this.#parts.recentBytes();
-    let slowest: number | undefined;
-    while (this.#recentBytes > limit) {
-      const first = this.#recent[0] as Recent;
-      const end = first.offset + first.bytes.length;
-      if (this.isSpooled) {
-        if (end > this.#spooledBytes) return false;
-      } else {
-        slowest ??= Math.min(this.#available, ...[...this.#readers].map((reader) => reader.offset));
-        if (end > slowest) return false;
-      }
-      this.#recent.shift();
-      this.#recentBytes -= first.bytes.length;
-    }
+    if (this.#recent.bytes <= limit) return true;
+    const offsets = [...this.#readers].map((reader) => reader.offset);
+    const until = this.isSpooled ? this.#spooledBytes : Math.min(this.#recent.end, ...offsets);
+    while (this.#recent.bytes > limit) if (!this.#recent.dropFirst(until)) return false;
     return true;
   }
 
