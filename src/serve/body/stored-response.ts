@@ -7,7 +7,7 @@
  */
 import type { StoredAnswer } from '../../answers/stored/stored-answers.ts';
 import { abortError } from '../../bytes/abort.ts';
-import { forOneTaker } from '../../bytes/give-back.ts';
+import { forOneTaker, giveBack } from '../../bytes/give-back.ts';
 import { concatBytes } from '../../bytes/streams.ts';
 import type { FetchRequest, SideBand } from '../../protocol/fetch-request.ts';
 import { bytesFromText } from '../../protocol/pkt-line/text.ts';
@@ -84,8 +84,10 @@ class StoredPieces {
   asStored(): ReadableStream<Uint8Array> {
     const { reader } = this.#answer;
     return this.#stream(reader.bytes, async (controller, isFirst) => {
-      const piece = await this.#next(reader.bytes);
-      controller.enqueue(forOneTaker(isFirst ? concatBytes([this.#start, piece]) : piece));
+      const piece = forOneTaker(await this.#next(reader.bytes));
+      if (!isFirst) return controller.enqueue(piece);
+      controller.enqueue(forOneTaker(concatBytes([this.#start, piece])));
+      giveBack(piece);
     });
   }
 
