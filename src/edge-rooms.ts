@@ -23,6 +23,7 @@ import { createInstanceName } from './popularity/popularity.ts';
 import type { Popularity } from './popularity/contract.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
+import { BoundedMap } from './upstream/bounded-map.ts';
 import type { Upstream } from './upstream/contract.ts';
 import type { PassOutcome, Warm, WarmedRepository } from './warm/contract.ts';
 import { createEdgeWarm } from './warm/edge/edge-warm.ts';
@@ -43,6 +44,9 @@ const BEHIND_ANSWER: TaskLimits = { timeoutMs: 25_000, maxBytes: 32 * 1024 * 102
 const IN_QUEUE_MS = 14 * 60_000;
 /** Fetching and indexing a larger pack are two events of a queue: each event has so many requests to the store. */
 const STAGED_BYTES = 48 * 1024 * 1024;
+/** Of the thousand requests to bindings that an event makes at most. */
+const BITMAP_READS = 600;
+const MAX_WITHOUT_BITMAP = 1_024;
 const EVICT_MS = 15 * 60_000;
 const HISTOGRAM_TIMEOUT_MS = 15_000;
 const DAY_MS = 86_400_000;
@@ -75,6 +79,7 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
     cacheBytes: Math.floor(config.memoryBytes * CACHE_SHARE),
     refCheckIntervalMs: config.refCheckIntervalMs,
     maxMirrorBytes: config.maxMirrorBytes,
+    bitmapReads: { max: BITMAP_READS, tooMany: new BoundedMap(MAX_WITHOUT_BITMAP) },
     staging: { endsAfterBytes: queue === undefined ? Number.POSITIVE_INFINITY : STAGED_BYTES },
     tables: new PackTables({ maxBytes: Math.floor(config.memoryBytes * TABLES_SHARE), now }),
   };

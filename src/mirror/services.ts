@@ -7,6 +7,7 @@ import type { Jobs } from '../jobs/jobs.ts';
 import type { Storage } from '../storage/contract.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Capabilities } from '../protocol/capabilities/capability.ts';
+import type { BoundedMap } from '../upstream/bounded-map.ts';
 import type { Upstream } from '../upstream/contract.ts';
 import type { Credential } from '../upstream/credential.ts';
 import type { Repository } from '../upstream/repository.ts';
@@ -45,6 +46,11 @@ export interface MirrorServices {
    * staged more than `endsAfterBytes` ends there, so that another event indexes with requests of its own.
    */
   readonly staging?: { readonly endsAfterBytes: number };
+  /**
+   * Where an event has so many requests to the store: how many ranges may be read for a bitmap. The packs that take more are
+   * remembered, and have none.
+   */
+  readonly bitmapReads?: { readonly max: number; readonly tooMany: BoundedMap<string, true> };
   /** Where each request opens mirrors for itself. */
   readonly tables?: PackTables;
   /** Keeps the runtime alive for work that outlives an answer. Absent: it lives on by itself. Takes what never rejects. */

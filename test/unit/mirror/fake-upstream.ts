@@ -183,7 +183,10 @@ export interface World {
 
 export function createWorld(
   folder: string,
-  options: { intervalMs?: number; storage?: Storage; maxMirrorBytes?: number; onMoved?: () => void } = {},
+  options: { intervalMs?: number; storage?: Storage; maxMirrorBytes?: number; onMoved?: () => void } & Pick<
+    MirrorServices,
+    'bitmapReads'
+  > = {},
 ): World {
   const upstream = new FakeUpstream(folder);
   const storage = options.storage ?? createMemoryStorage();
@@ -203,6 +206,7 @@ export function createWorld(
     refCheckIntervalMs: options.intervalMs ?? 0,
     maxMirrorBytes: options.maxMirrorBytes ?? 0,
     onMoved: options.onMoved ?? (() => undefined),
+    ...(options.bitmapReads === undefined ? {} : { bitmapReads: options.bitmapReads }),
   };
   const world: World = {
     upstream,

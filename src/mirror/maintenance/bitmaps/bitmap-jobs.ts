@@ -30,6 +30,7 @@ export class BitmapJobs {
     const largest = packs[bitmappedPack(ofBranches(packs))]?.name;
     if (largest === undefined || largest === this.#doneFor) return;
     this.#doneFor = largest;
+    if (services.bitmapReads?.tooMany.get(largest) === true) return;
     const startedAtMs = now();
     const job: Job<BitmapOutcome> = {
       kind: 'maintenance',

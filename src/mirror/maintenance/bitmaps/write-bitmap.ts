@@ -5,17 +5,22 @@
  * git takes one bitmap a repository: those of other packs are removed. Whatever fails or is cut off leaves a mirror without a
  * bitmap, or one whose pack nobody uses any more: both are as good as before.
  */
+import { isHotpackError } from '../../../bytes/error.ts';
 import type { Oid } from '../../../bytes/oid.ts';
 import { bitmappedPack } from '../../../pack/bitmap/load-bitmaps.ts';
 import type { RefsSnapshot } from '../../../protocol/refs-snapshot.ts';
 import { ofBranches } from '../../catalog/manifest.ts';
 import { packKeys } from '../../keys.ts';
 import { noChunks, runPackWork } from '../../ingest/pack-work.ts';
+import { limitReads } from '../../edge/limit-reads.ts';
 import type { MirrorContext } from '../../services.ts';
-import type { BitmapParams } from '../../tasks.ts';
+import type { BitmapParams, BitmapResult } from '../../tasks.ts';
 
-/** `open`: the pack lacks something that its commits refer to. `nothing`: no ref leads into it, or there is no pack. */
-export type BitmapOutcome = 'written' | 'present' | 'open' | 'nothing';
+/**
+ * `open`: the pack lacks something that its commits refer to. `nothing`: no ref leads into it, or there is no pack. `too_many_reads`: see
+ * `MirrorServices.bitmapReads`.
+ */
+export type BitmapOutcome = 'written' | 'present' | 'open' | 'nothing' | 'too_many_reads';
 
 export async function writeBitmap(context: MirrorContext, signal: AbortSignal): Promise<BitmapOutcome> {
   const { copy, services } = context;
@@ -38,7 +43,8 @@ export async function writeBitmap(context: MirrorContext, signal: AbortSignal): 
       tips: tipsOf(snapshot.held),
       memoryBytes: services.ingestBytes,
     };
-    const result = await runPackWork(services, task, noChunks(), signal);
+    const result = await build(services, task, signal);
+    if (result === 'too_many_reads') return result;
     if (result.kind !== 'built') return result.kind;
     const others = [...packs, ...garbage].filter((pack) => pack.name !== base.name);
     await storage.delete(
@@ -52,6 +58,23 @@ export async function writeBitmap(context: MirrorContext, signal: AbortSignal): 
     return 'written';
   } finally {
     snapshot.release();
+  }
+}
+
+async function build(
+  services: MirrorContext['services'],
+  task: BitmapParams,
+  signal: AbortSignal,
+): Promise<BitmapResult | 'too_many_reads'> {
+  const { bitmapReads, storage, threads } = services;
+  if (bitmapReads === undefined) return runPackWork(services, task, noChunks(), signal);
+  try {
+    const limited = { threads, storage: limitReads(storage, bitmapReads.max) };
+    return await runPackWork(limited, task, noChunks(), signal);
+  } catch (error) {
+    if (!isHotpackError(error, 'limit_exceeded')) throw error;
+    bitmapReads.tooMany.set(task.packName, true);
+    return 'too_many_reads';
   }
 }
 

@@ -3,6 +3,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { createWalkCounters, type WalkCounters } from '../../../../src/pack/walk/contract.ts';
 import { selectObjects } from '../../../../src/pack/walk/select-objects.ts';
 import type { SelectionQuery } from '../../../../src/pack/selection.ts';
+import { BoundedMap } from '../../../../src/upstream/bounded-map.ts';
 import { FastImport } from '../../../support/fast-import.ts';
 import { addHistory, emptyRepository } from '../../../support/packed-repository.ts';
 import { revision } from '../../../support/repositories.ts';
@@ -77,4 +78,22 @@ test('a mirror of several packs walks what is newer than its bitmap, and nothing
   expect(cost.commitsRead).toBe(pushes * perPush);
   // A root, `src` and `src/deep` each.
   expect(cost.treesRead).toBeLessThanOrEqual(3 * pushes * perPush);
+});
+
+test('where so many ranges may be read for it, a pack that takes more has none, and is not tried again', async () => {
+  const tried = (one: World): unknown[] =>
+    one.logged.flatMap(([event, fields]) => (event === 'bitmap_made' ? [(fields as { outcome: string }).outcome] : []));
+  for (const [max, outcome, files] of [
+    [0, 'too_many_reads', 0],
+    [1_000, 'written', 1],
+  ] as const) {
+    const limited = createWorld(folder, { bitmapReads: { max, tooMany: new BoundedMap(8) } });
+    await filled(limited);
+    expect(tried(limited)).toEqual([outcome]);
+    const bitmaps = (await keysOf(limited.storage, PACK_FOLDER)).filter((key) => key.endsWith('.bitmap'));
+    expect(bitmaps).toHaveLength(files);
+    if (files > 0) continue;
+    await check(limited, asker(), limited.restarted());
+    expect(tried(limited)).toEqual([outcome]);
+  }
 });
