@@ -28,6 +28,8 @@ export interface WorkerdOptions {
     readonly hang?: string;
     readonly clockMs?: number;
   };
+  /** Opens the inspector of each isolate: `Workerd.inspectorUrl`. */
+  readonly inspected?: boolean;
 }
 
 export class Workerd {
@@ -87,6 +89,12 @@ export class Workerd {
     return objects.map(({ key }) => key);
   }
 
+  /** Where a debugger connects. */
+  async inspectorUrl(isolate = 0): Promise<string> {
+    const url = await this.miniflare.getInspectorURL();
+    return new URL(`/core:user:isolate-${isolate}`, url).href;
+  }
+
   async stop(): Promise<void> {
     await this.miniflare.dispose();
   }
@@ -126,6 +134,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   const names = Array.from({ length: options.isolates ?? 1 }, (_, i) => `isolate-${i}`);
   const folder = options.folder ?? temporaryFolder('workerd');
   const miniflareOptions: MiniflareOptions = {
+    ...(options.inspected === true ? { inspectorPort: 0 } : {}),
     host: '127.0.0.1',
     port: 0,
     r2Persist: join(folder, 'r2'),
