@@ -1,6 +1,7 @@
 /** Interval 0: what upstream says now is what the next client is shown, and what it asks for it gets. */
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { writeErrorPacket } from '../../src/protocol/error-packet.ts';
 import { git, gitSync, temporaryFolder, tryGit } from '../support/git.ts';
 import { commitUpstream, revision, richRepository, subRepository } from '../support/repositories.ts';
 import type { JournalEntry } from '../support/upstream/journal.ts';
@@ -92,6 +93,31 @@ test('a commit that was pushed meanwhile is fetched by its hash, once, and only 
   house.upstream.forbidFetch(name);
   const again = await fetchRaw(house, name, ['deepen 2', `want ${tip}`]);
   expect(outcomeOf(again)).toMatchObject({ status: 200, error: undefined });
+});
+
+test('a tag that appeared meanwhile goes along with the commit that it names', async () => {
+  const folder = upstreamFolder();
+  gitSync(['tag', '-a', '-m', 'new', 'annotated', 'main'], { cwd: folder });
+  const held = house.upstream.when({ repository: name, kind: 'fetch' }, { do: 'hold', stage: 'request' });
+  const into = join(temporaryFolder('fresh'), 'clone');
+  const cloned = git(['clone', '-q', '--depth=1', house.hotpack.repository(name), into], { protocol: 2 });
+  await Promise.race([held.arrived(), cloned]);
+  await Promise.race([cloned, new Promise((resolve) => setTimeout(resolve, 500))]);
+  held.release();
+  await cloned;
+  expect(revision(into, 'annotated')).toBe(revision(folder, 'annotated'));
+  expect(held.hits).toHaveLength(1);
+});
+
+test('a tag that upstream gives no more is done without', async () => {
+  const folder = upstreamFolder();
+  gitSync(['tag', '-a', '-m', 'short-lived', 'annotated', 'main'], { cwd: folder });
+  const says = Buffer.from(writeErrorPacket(`upload-pack: not our ref ${revision(folder, 'annotated')}`));
+  const refused = house.upstream.when({ repository: name, kind: 'fetch' }, { do: 'spoil', spoil: () => says });
+  const into = join(temporaryFolder('fresh'), 'clone');
+  await git(['clone', '-q', '--depth=1', house.hotpack.repository(name), into], { protocol: 2 });
+  expect(revision(into, 'HEAD')).toBe(revision(folder, 'main'));
+  expect(refused.hits.length).toBeGreaterThan(0);
 });
 
 test('refs/pull/N/merge that appeared meanwhile is fetched by its hash', async () => {

@@ -8,6 +8,7 @@ import { selectObjects } from '../../src/pack/walk/select-objects.ts';
 import { createPackCounters } from '../../src/pack/writing/pack-query.ts';
 import { streamPack } from '../../src/pack/writing/stream-pack.ts';
 import { parseV2Command } from '../../src/protocol/v2-command.ts';
+import { NO_TAGS } from '../../src/serve/fetch/annotated-tags.ts';
 import { planFetch } from '../../src/serve/fetch/plan-fetch.ts';
 import { openFsStorage } from '../../src/storage/drivers/fs.ts';
 import type { Storage } from '../../src/storage/contract.ts';
@@ -57,7 +58,7 @@ async function workOf(storage: Storage, folder: string, lines: readonly string[]
   const plan = planFetch(command.request, {
     isHere: (oid) => store.find(oid) >= 0,
     refs: undefined,
-    tagsHere: () => [],
+    tags: () => NO_TAGS,
   });
   if (plan.kind !== 'select') return plan;
   const { objects, clientHas, shallow } = await selectObjects(store, plan.query, { signal });

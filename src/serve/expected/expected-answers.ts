@@ -22,7 +22,7 @@ import type { Repository } from '../../upstream/repository.ts';
 import { expectedShapes } from './expected-shapes.ts';
 import { makePack, questionOf } from '../fetch/mirror-pack.ts';
 import { planFetch } from '../fetch/plan-fetch.ts';
-import { tagsHere } from '../fetch/tags-here.ts';
+import { annotatedTags } from '../fetch/annotated-tags.ts';
 
 const MAX_TOLD = 4_096;
 /** After a repository's answers were made: so many times as long until they are made for its next tips. */
@@ -135,7 +135,7 @@ export class ExpectedAnswers {
       const { deepen, filter, includeTag } = shape;
       const request = createFetchRequest({ wants: wantsOf(shape, refs), deepen, filter, includeTag });
       const isHere = (oid: string): boolean => store.find(oid) >= 0;
-      const plan = planFetch(request, { isHere, refs, tagsHere: () => tagsHere(refs, store) });
+      const plan = planFetch(request, { isHere, refs, tags: () => annotatedTags(refs, store) });
       if (request.wants.length === 0 || plan.kind !== 'select') return 'none';
       const { query } = plan;
       const question = questionOf(repository, { request, snapshot, query });

@@ -8,11 +8,11 @@ import type { FetchRequest } from '../../protocol/fetch-request.ts';
 import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 import { answerFromMirror } from './from-mirror.ts';
 import { forwardRaw, passThrough } from './pass-through.ts';
-import { dependsOnRefs, type FetchState, planFetch, wantsWholeHistory } from './plan-fetch.ts';
+import { dependsOnRefs, type FetchPlan, type FetchState, planFetch, wantsWholeHistory } from './plan-fetch.ts';
 import { refsShown } from '../refs/refs-shown.ts';
 import type { Serving } from '../services.ts';
 import { uploadPackResponse } from '../services.ts';
-import { tagsHere } from './tags-here.ts';
+import { annotatedTags, NO_TAGS } from './annotated-tags.ts';
 
 /** `body` is the request as it came, for what only upstream can answer. */
 export async function answerFetch(serving: Serving, request: FetchRequest, body: Uint8Array): Promise<Response> {
@@ -30,7 +30,7 @@ export async function answerFetch(serving: Serving, request: FetchRequest, body:
     if (plan.kind === 'obtain') {
       if (context.granted.stale) throw noAnswer();
       if (!isShown(plan.missing)) return await forwardRaw(serving, body);
-      return await answerWithMissing(serving, request, { body, missing: plan.missing });
+      return await answerWithMissing(serving, request, { body, missing: plan.missing, isNeeded: true });
     }
     if (plan.kind === 'pass-through' || snapshot === undefined) {
       if (context.granted.stale) throw noAnswer();
@@ -38,11 +38,12 @@ export async function answerFetch(serving: Serving, request: FetchRequest, body:
       const startsFill = snapshot === undefined && !mirror.isTooLarge;
       return await passThrough(serving, request, { body, isShareable, startsFill });
     }
-    const refused = await settle(serving, { request, snapshot, wants: plan.query.wants, refs, body });
-    if (refused !== undefined) return refused;
-    if (wantsWholeHistory(request) && (await isCutUpstream(serving))) return await forwardRaw(serving, body);
+    // In an outage the refs that were shown are those of what is here.
+    if (plan.lackingTags.length > 0 && !context.granted.stale) {
+      return await answerWithMissing(serving, request, { body, missing: plan.lackingTags, isNeeded: false });
+    }
     isTaken = true;
-    return await answerFromMirror(serving, { request, snapshot, query: plan.query, wantedRefs: plan.wantedRefs });
+    return await answerSelected(serving, request, { snapshot, plan, refs, body });
   } finally {
     if (!isTaken) snapshot?.release();
   }
@@ -50,7 +51,7 @@ export async function answerFetch(serving: Serving, request: FetchRequest, body:
 
 function stateOf(snapshot: MirrorSnapshot | undefined, refs: RefsSnapshot | undefined): FetchState {
   const isHere = snapshot && ((oid: Oid) => snapshot.store.find(oid) >= 0);
-  return { isHere, refs, tagsHere: () => (snapshot && refs ? tagsHere(refs, snapshot.store) : []) };
+  return { isHere, refs, tags: () => (snapshot && refs ? annotatedTags(refs, snapshot.store) : NO_TAGS) };
 }
 
 /** v0 and v1 clients were shown with their refs whether upstream is shallow. */
@@ -59,26 +60,52 @@ async function isCutUpstream({ context, mirror, asker }: Serving): Promise<boole
   return protocol === 2 && !granted.stale && (await mirror.isShallowUpstream({ arrivedAtMs, asker, signal }));
 }
 
-/** Gets what is missing and answers from the mirror; where that takes too long, upstream answers this one. */
+/**
+ * Gets what is missing and answers from the mirror; where that takes too long, upstream answers this one. What is not needed and
+ * cannot be had is done without.
+ */
 async function answerWithMissing(
   serving: Serving,
   request: FetchRequest,
-  options: { readonly body: Uint8Array; readonly missing: readonly string[] },
+  options: { readonly body: Uint8Array; readonly missing: readonly Oid[]; readonly isNeeded: boolean },
 ): Promise<Response> {
   const { context, mirror, asker } = serving;
-  const { body, missing } = options;
+  const { body, missing, isNeeded } = options;
   const obtained = await mirror.obtain(missing, asker, context.signal);
-  if (obtained.kind === 'refused') return refusal(obtained.message);
-  const snapshot = obtained.kind === 'here' ? await mirror.snapshot(context.signal) : undefined;
+  if (obtained.kind === 'refused' && isNeeded) return refusal(obtained.message);
+  const snapshot = obtained.kind === 'later' ? undefined : await mirror.snapshot(context.signal);
   if (snapshot === undefined) return forwardRaw(serving, body);
   let isTaken = false;
   try {
     const refs = await refsFor(serving, request, snapshot);
     const plan = planFetch(request, stateOf(snapshot, refs));
     if (plan.kind !== 'select') return await forwardRaw(serving, body);
-    // Some wants may have been here before, and upstream shows them no more.
-    const refused = await settle(serving, { request, snapshot, wants: plan.query.wants, refs, body });
+    if (isNeeded && plan.lackingTags.length > 0) {
+      return await answerWithMissing(serving, request, { body, missing: plan.lackingTags, isNeeded: false });
+    }
+    isTaken = true;
+    return await answerSelected(serving, request, { snapshot, plan, refs, body });
+  } finally {
+    if (!isTaken) snapshot.release();
+  }
+}
+
+interface Selected {
+  /** Taken over, also where it rejects. */
+  readonly snapshot: MirrorSnapshot;
+  readonly plan: Extract<FetchPlan, { readonly kind: 'select' }>;
+  readonly refs: RefsSnapshot | undefined;
+  readonly body: Uint8Array;
+}
+
+/** Everything is here: answers, where it may be given away. */
+async function answerSelected(serving: Serving, request: FetchRequest, selected: Selected): Promise<Response> {
+  const { snapshot, plan, body } = selected;
+  let isTaken = false;
+  try {
+    const refused = await settle(serving, request, selected);
     if (refused !== undefined) return refused;
+    if (wantsWholeHistory(request) && (await isCutUpstream(serving))) return await forwardRaw(serving, body);
     isTaken = true;
     return await answerFromMirror(serving, { request, snapshot, query: plan.query, wantedRefs: plan.wantedRefs });
   } finally {
@@ -86,19 +113,14 @@ async function answerWithMissing(
   }
 }
 
-/** What is answered instead where `wants`, all of them here, may not be given away; undefined where they may. */
+/** What is answered instead where the wants, all of them here, may not be given away; undefined where they may. */
 async function settle(
   serving: Serving,
-  question: {
-    readonly request: FetchRequest;
-    readonly snapshot: MirrorSnapshot;
-    readonly wants: readonly Oid[];
-    readonly refs: RefsSnapshot | undefined;
-    readonly body: Uint8Array;
-  },
+  request: FetchRequest,
+  { snapshot, plan, refs, body }: Selected,
 ): Promise<Response | undefined> {
   const { context, mirror, asker } = serving;
-  const { request, snapshot, wants, refs, body } = question;
+  const { wants } = plan.query;
   const unconfirmed = await mirror.unconfirmedWants(snapshot, wants, context.signal);
   if (unconfirmed.length === 0) return undefined;
   if (context.granted.stale) throw noAnswer();

@@ -14,7 +14,7 @@ import { streamPack } from '../../pack/writing/stream-pack.ts';
 import { recallWholeSet, rememberWholeSet, wholeSetOf } from '../../pack/writing/whole-set.ts';
 import type { FetchRequest } from '../../protocol/fetch-request.ts';
 import type { Repository } from '../../upstream/repository.ts';
-import { digestOfTags } from './tags-here.ts';
+import { digestOfTags } from './annotated-tags.ts';
 
 export interface PackQuestion {
   readonly mirror: Pick<Mirror, 'openScratch'>;

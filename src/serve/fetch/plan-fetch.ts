@@ -6,20 +6,28 @@ import type { Deepen, SelectionQuery } from '../../pack/selection.ts';
 import type { FetchRequest } from '../../protocol/fetch-request.ts';
 import type { WantedRef } from '../../protocol/fetch/v2-answer.ts';
 import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
-import type { TagHere } from './tags-here.ts';
+import { type AnnotatedTags, NO_TAGS } from './annotated-tags.ts';
 
 export interface FetchState {
   /** Whether an object is in the mirror; undefined where there is no mirror. */
   readonly isHere: ((oid: Oid) => boolean) | undefined;
   /** Fresh where `dependsOnRefs(request)`, else as last known; undefined where nothing is known. */
   readonly refs: RefsSnapshot | undefined;
-  /** For `include-tag`: annotated tags that are here. Asked for only then. */
-  readonly tagsHere: () => readonly TagHere[];
+  /** For `include-tag`, and asked for only then. */
+  readonly tags: () => AnnotatedTags;
 }
 
 export type FetchPlan =
-  /** Select from the mirror. `wantedRefs` is what `want-ref` names resolved to. */
-  | { readonly kind: 'select'; readonly query: SelectionQuery; readonly wantedRefs: readonly WantedRef[] }
+  /**
+   * Select from the mirror. `wantedRefs` is what `want-ref` names resolved to; `lackingTags` are to be got before, where they are to be
+   * had, since they may have to go along.
+   */
+  | {
+      readonly kind: 'select';
+      readonly query: SelectionQuery;
+      readonly wantedRefs: readonly WantedRef[];
+      readonly lackingTags: readonly Oid[];
+    }
   /** Everything needed but these is here: get them first, then plan again. */
   | { readonly kind: 'obtain'; readonly missing: readonly Oid[] }
   /** No ref of that name: `name` as the client wrote it. */
@@ -70,9 +78,10 @@ export function planFetch(request: FetchRequest, state: FetchState): FetchPlan {
   const isHere = state.isHere;
   const missing = needed.filter((oid) => !isHere(oid));
   if (missing.length > 0) return { kind: 'obtain', missing };
-  const includeTags = request.includeTag ? state.tagsHere() : [];
+  const { here: includeTags, lacking: lackingTags } = request.includeTag ? state.tags() : NO_TAGS;
   const { haves, shallows, thinPack: thin } = request;
-  return { kind: 'select', query: { wants, haves, shallows, deepen, filter, includeTags, thin }, wantedRefs };
+  const query = { wants, haves, shallows, deepen, filter, includeTags, thin };
+  return { kind: 'select', query, wantedRefs, lackingTags };
 }
 
 /** `undefined`: a name that is no ref, or more than one: upstream finds the words. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createFetchRequest } from '../../../../src/protocol/fetch/create-fetch-request.ts';
 import type { FetchRequest } from '../../../../src/protocol/fetch-request.ts';
 import type { FetchPlan, FetchState } from '../../../../src/serve/fetch/plan-fetch.ts';
-import { tagsHere } from '../../../../src/serve/fetch/tags-here.ts';
+import { annotatedTags, NO_TAGS } from '../../../../src/serve/fetch/annotated-tags.ts';
 import { dependsOnRefs, isCloneLike, planFetch } from '../../../../src/serve/fetch/plan-fetch.ts';
 
 const oid = (digit: string): string => digit.repeat(40);
@@ -21,8 +21,8 @@ const refs = {
   ],
 };
 const isHere = (name: string): boolean => name !== gone;
-const here: FetchState = { isHere, refs, tagsHere: () => tagsHere(refs, { find: (name) => (isHere(name) ? 0 : -1) }) };
-const unknown: FetchState = { isHere, refs: undefined, tagsHere: () => [] };
+const here: FetchState = { isHere, refs, tags: () => annotatedTags(refs, { find: (name) => (isHere(name) ? 0 : -1) }) };
+const unknown: FetchState = { isHere, refs: undefined, tags: () => NO_TAGS };
 const ask = (change: Partial<FetchRequest> = {}): FetchRequest => ({
   ...createFetchRequest({ wants: [a], haves: [] }),
   ...change,
@@ -34,6 +34,8 @@ const revs = (...notRefs: string[]): Partial<FetchRequest> => ({
 test.each<[string, Partial<FetchRequest>, Partial<FetchPlan> | { query: object }]>([
   ['wants that are here', {}, { kind: 'select', query: { wants: [a] } }],
   ['a want that is not', { wants: [a, gone] }, { kind: 'obtain', missing: [gone] }],
+  ['tags, of which one is not here', { includeTag: true }, { kind: 'select', lackingTags: [gone] }],
+  ['no tags', {}, { kind: 'select', lackingTags: [] }],
   ['haves that are not', { haves: [gone] }, { kind: 'select', query: { haves: [gone] } }],
   ['a want-ref', { wants: [], wantRefs: ['refs/tags/light'] }, { kind: 'select', query: { wants: [b] } }],
   ['a want-ref of HEAD', { wants: [], wantRefs: ['HEAD'] }, { kind: 'select', query: { wants: [a] } }],
