@@ -86,6 +86,7 @@ async function passShared(serving: Serving, request: FetchRequest, options: Pass
   const joined = await answers.join(asking, context.signal);
   if (joined.kind === 'stored') {
     const { answer } = joined;
+    if (startsFill) startOwnFill(serving);
     return await storedResponse(serving, request, { answer, head: headOf(request, answer.header) });
   }
   if (joined.kind !== 'following') return failed(joined);
