@@ -59,7 +59,12 @@ function tellGoal(row: Row, samples: Samples, goal: Goal): string {
   }
   const value = ratio(samples, goal);
   const whose = against === 0 ? `its own ${NAMES[goal.to?.what ?? what]}` : row.contestants[against]?.name;
-  return `  goal ${of} at most ${atMost.toFixed(2)} times ${whose}: ${verdict(value, atMost, value?.toFixed(2))}`;
+  const others = row.contestants.flatMap(({ name }, who) => {
+    const theirs = who === 0 || who === against ? undefined : ratio(samples, goal, who);
+    return theirs === undefined ? [] : [`; ${name} itself ${theirs.toFixed(2)}`];
+  });
+  const shown = `${value?.toFixed(2)}${against === 0 ? '' : others.join('')}`;
+  return `  goal ${of} at most ${atMost.toFixed(2)} times ${whose}: ${verdict(value, atMost, shown)}`;
 }
 
 function verdict(value: number | undefined, atMost: number, shown: string | undefined): string {
@@ -67,9 +72,10 @@ function verdict(value: number | undefined, atMost: number, shown: string | unde
   return `${value <= atMost ? 'met' : 'MISSED'} (${shown})`;
 }
 
-function ratio(samples: Samples, goal: Goal): number | undefined {
+/** `who`: whose figure is held against the other one's; default: ours. */
+function ratio(samples: Samples, goal: Goal, who = 0): number | undefined {
   const { part, what, against = 0, to = {} } = goal;
-  const ours = median(values(listOf(samples, 0, part), (one) => one[what]));
+  const ours = median(values(listOf(samples, who, part), (one) => one[what]));
   const other = median(values(listOf(samples, against, to.part ?? part), (one) => one[to.what ?? what]));
   return ours >= 0 && other > 0 ? ours / other : undefined;
 }
