@@ -60,7 +60,8 @@ function tellGoal(row: Row, samples: Samples, goal: Goal): string {
   const value = ratio(samples, goal);
   const whose = against === 0 ? `its own ${NAMES[goal.to?.what ?? what]}` : row.contestants[against]?.name;
   const others = row.contestants.flatMap(({ name }, who) => {
-    const theirs = who === 0 || who === against ? undefined : ratio(samples, goal, who);
+    // Those behind the other one are held against it too: where the bare server misses it, nobody meets it here.
+    const theirs = who <= against ? undefined : ratio(samples, goal, who);
     return theirs === undefined ? [] : [`; ${name} itself ${theirs.toFixed(2)}`];
   });
   const shown = `${value?.toFixed(2)}${against === 0 ? '' : others.join('')}`;
