@@ -3,13 +3,12 @@
  * loop gets its turn. Work is counted, not timed: this room has no clock, and on Workers clocks stand still.
  */
 import { throwIfAborted } from '../../bytes/abort.ts';
+import { nextTurn } from '../../bytes/turn.ts';
 
 /** In units of one inflated or hashed byte. */
 const QUANTUM = 3 << 20;
 /** What an object costs beside its bytes. */
 const OBJECT_UNITS = 600;
-
-const yieldNow: () => Promise<void> = macrotask();
 
 export class Pacer {
   private readonly signal: AbortSignal;
@@ -29,16 +28,7 @@ export class Pacer {
   async breathe(): Promise<void> {
     this.units = 0;
     throwIfAborted(this.signal);
-    await yieldNow();
+    await nextTurn();
     throwIfAborted(this.signal);
   }
-}
-
-/** setImmediate where there is one (setTimeout waits a millisecond at least). */
-function macrotask(): () => Promise<void> {
-  const immediate = (globalThis as { setImmediate?: (run: () => void) => unknown }).setImmediate;
-  if (typeof immediate === 'function') {
-    return () => new Promise((resolve) => void immediate(resolve));
-  }
-  return () => new Promise((resolve) => void setTimeout(resolve, 0));
 }

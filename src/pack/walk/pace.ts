@@ -3,6 +3,7 @@
  * object, not in time (workerd's clock stands still during computation): a turn of about 20 ms on one slow core.
  */
 import { HotpackError } from '../../bytes/error.ts';
+import { nextTurn } from '../../bytes/turn.ts';
 
 const COST_OF_OBJECT = 400;
 const COST_OF_TURN = 1_500_000;
@@ -26,9 +27,7 @@ export class Pace {
   async pause(): Promise<void> {
     this.#spent = 0;
     throwIfAborted(this.#signal);
-    await new Promise<void>((resolve) => {
-      setTimeout(resolve, 0);
-    });
+    await nextTurn();
     throwIfAborted(this.#signal);
   }
 }

@@ -1,9 +1,11 @@
 /**
  * The body of an upload-pack answer: the sections, then a pack in the client's framing, progress between its chunks, an error
- * on band 3 where it fails under way. Nothing is read ahead of the client.
+ * on band 3 where it fails under way. Nothing is read ahead of the client. A client who takes everything at once does not keep
+ * others waiting: after every MiB the event loop has its turn.
  */
 import { abortError } from '../../bytes/abort.ts';
 import { HotpackError } from '../../bytes/error.ts';
+import { StreamTurns } from '../../bytes/turn.ts';
 import type { FetchRequest, SideBand } from '../../protocol/fetch-request.ts';
 import { bytesFromText } from '../../protocol/pkt-line/text.ts';
 import {
@@ -41,6 +43,7 @@ export function streamAnswer(request: FetchRequest, body: PackBody, signal: Abor
     body.onEnd(error);
   };
   const frames = framesOf(request, body, end);
+  const turns = new StreamTurns();
   // A client that left may never pull nor cancel: what the frames hold open is closed all the same.
   const onAbort = (): void => {
     end();
@@ -59,6 +62,7 @@ export function streamAnswer(request: FetchRequest, body: PackBody, signal: Abor
           controller.close();
         } else {
           controller.enqueue(value);
+          await turns.after(value.length);
         }
       },
       async cancel() {

@@ -5,6 +5,7 @@
  */
 import { abortError, createDeadline, type Deadline } from '../../bytes/abort.ts';
 import { HotpackError, isHotpackError } from '../../bytes/error.ts';
+import { openPieces } from '../../bytes/pieces.ts';
 
 export type FetchFunction = (url: string, init: RequestInit) => Promise<Response>;
 
@@ -109,18 +110,18 @@ function guardBody(
   operation: string,
   onBytes: (bytes: number) => void,
 ): ReadableStream<Uint8Array> {
-  const reader = source.getReader();
+  const pieces = openPieces(source);
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
-          const { done, value } = await reader.read();
-          if (done) {
+          const piece = await pieces.next();
+          if (piece === undefined) {
             deadline.dispose();
             controller.close();
           } else {
-            onBytes(value.length);
-            controller.enqueue(value);
+            onBytes(piece.length);
+            controller.enqueue(piece);
           }
         } catch (error) {
           const stopped = deadline.signal.aborted ? abortError(deadline.signal) : undefined;
@@ -130,7 +131,7 @@ function guardBody(
       },
       async cancel(reason) {
         deadline.dispose();
-        await reader.cancel(reason);
+        await pieces.cancel(reason);
       },
     },
     { highWaterMark: 0 },

@@ -5,6 +5,7 @@
  */
 import { abortError, raceSignal, throwIfAborted } from '../../../bytes/abort.ts';
 import { HotpackError } from '../../../bytes/error.ts';
+import { openPieces } from '../../../bytes/pieces.ts';
 import { streamFrom } from '../../../bytes/streams.ts';
 import type { ObjectInfo, StorageReader } from '../../contract.ts';
 import { assertRange } from '../../key.ts';
@@ -136,7 +137,7 @@ interface Chunks {
 
 /** Chunks of `STREAM_CHUNK_BYTES`, filled in place: the runtimes' own are as small as 4 KiB. */
 function openChunks(stream: ReadableStream<Uint8Array>, length: number): Chunks {
-  const reader = stream.getReader();
+  const pieces = openPieces(stream);
   let left = length;
   let rest: Uint8Array | undefined;
   let ended = false;
@@ -148,10 +149,9 @@ function openChunks(stream: ReadableStream<Uint8Array>, length: number): Chunks 
       let filled = 0;
       while (filled < target.length) {
         if (rest === undefined || rest.length === 0) {
-          const result = await reader.read().catch((error: unknown) => Promise.reject(failed(error)));
-          ended = result.done;
-          if (result.done) throw failed(undefined);
-          rest = result.value;
+          rest = await pieces.next().catch((error: unknown) => Promise.reject(failed(error)));
+          ended = rest === undefined;
+          if (rest === undefined) throw failed(undefined);
         }
         const part = rest.subarray(0, target.length - filled);
         target.set(part, filled);
@@ -162,7 +162,7 @@ function openChunks(stream: ReadableStream<Uint8Array>, length: number): Chunks 
       return target;
     },
     cancel() {
-      if (!ended) void reader.cancel().catch(() => undefined);
+      if (!ended) void pieces.cancel().catch(() => undefined);
     },
   };
 }

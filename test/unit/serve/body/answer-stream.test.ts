@@ -5,6 +5,7 @@ import type { FetchRequest, SideBand } from '../../../../src/protocol/fetch-requ
 import { encodeBand, PACK_BAND } from '../../../../src/protocol/side-band/frame.ts';
 import { streamAnswer } from '../../../../src/serve/body/answer-stream.ts';
 import { cut } from '../../../support/pkt-lines.ts';
+import { turnsDuring } from '../../../support/turns.ts';
 
 const never = new AbortController().signal;
 const ask = (sideBand: SideBand, noProgress = false): FetchRequest => ({
@@ -53,6 +54,13 @@ function bands(answer: Buffer): string[] {
     one.kind === 'data' ? `${one.payload[0]} ${one.payload.subarray(1).toString()}` : '.',
   );
 }
+
+test('others go on after every MiB, though all of it is there and its client takes it at once', async () => {
+  const { body } = createBody(Array.from({ length: 256 }, () => new Uint8Array(65_515)));
+  const reading = readAll(streamAnswer(ask('side-band-64k'), body, never));
+  expect(await turnsDuring(reading)).toBeGreaterThanOrEqual(15);
+  expect((await reading).length).toBeGreaterThan(255 * 65_515);
+});
 
 describe('what is sent', () => {
   test('in side-band-64k: a note, the pack, the end', async () => {
