@@ -5,7 +5,7 @@
  */
 import { EdgeAnswers } from './answers/edge/request-answers.ts';
 import { evictAnswers } from './answers/edge/evict-answers.ts';
-import { createDeadline } from './bytes/abort.ts';
+import { createDeadline, throwIfAborted } from './bytes/abort.ts';
 import type { Config } from './config.ts';
 import { dailyJobs } from './daily-jobs.ts';
 import { createClaims } from './jobs/claims.ts';
@@ -15,16 +15,20 @@ import { RequestMirrors } from './mirror/edge/request-mirrors.ts';
 import { listMirrors } from './mirror/list-mirrors.ts';
 import { evictDown } from './mirror/maintenance/space/eviction.ts';
 import { maxBytesOf } from './mirror/maintenance/space/max-bytes.ts';
+import type { Mirror } from './mirror/mirror.ts';
 import type { KeepAlive } from './mirror/mirrors.ts';
 import { PackTables } from './mirror/copy/pack-tables.ts';
 import type { MirrorServices } from './mirror/services.ts';
 import type { EdgeEvents, Platform } from './platform.ts';
 import { createInstanceName } from './popularity/popularity.ts';
-import type { Popularity } from './popularity/contract.ts';
+import type { Popularity, Traffic } from './popularity/contract.ts';
+import { expectedShapes } from './serve/expected/expected-shapes.ts';
+import { makeExpected } from './serve/expected/make-expected.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import { BoundedMap } from './upstream/bounded-map.ts';
 import type { Upstream } from './upstream/contract.ts';
+import type { Repository } from './upstream/repository.ts';
 import type { PassOutcome, Warm, WarmedRepository } from './warm/contract.ts';
 import { createEdgeWarm } from './warm/edge/edge-warm.ts';
 import { writeOutcome, writePass } from './warm/edge/report.ts';
@@ -95,12 +99,19 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
     onEmptied: ({ name, key }) =>
       answers.forget(key).catch((error: unknown) => logger.warn('storage_failed', { repo: name, error })),
   });
+  /** Ahead of those who ask, where there is warming, and an event that has the time. */
+  const makesAnswers = config.prewarmMostClonedRepos > 0 && config.packCacheBytes > 0 && queue !== undefined;
   const holder = createInstanceName();
   let askedPassAtMs = Number.NEGATIVE_INFINITY;
 
   /** The rooms of one event. */
   function warmingDeps(keepAlive: KeepAlive) {
     const own = new Map<string, ReturnType<RequestMirrors['own']>>();
+    const mirrorOf = (repository: Repository): Mirror => {
+      const mirror = own.get(repository.name) ?? mirrors.own(repository, keepAlive);
+      own.set(repository.name, mirror);
+      return mirror;
+    };
     return {
       storage,
       upstream,
@@ -108,11 +119,25 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
       popularity,
       // A name for each event: what another one holds is never taken for ours.
       claims: createClaims({ storage, holder: `${holder}-${crypto.randomUUID().slice(0, 8)}`, now }),
-      mirrorOf: (repository: Parameters<RequestMirrors['own']>[0]) => {
-        const mirror = own.get(repository.name) ?? mirrors.own(repository, keepAlive);
-        own.set(repository.name, mirror);
-        return mirror;
-      },
+      mirrorOf,
+      ...(makesAnswers
+        ? {
+            makeAnswers: async (repository: Repository, asked: Traffic['shapes'], signal: AbortSignal) => {
+              const { name } = repository;
+              const recent = popularity.shapesOf(name);
+              const shapes = expectedShapes(recent.length > 0 ? recent : asked);
+              const startedAtMs = now();
+              try {
+                const parts = { mirror: mirrorOf(repository), answers: answers.of(keepAlive), repository, shapes };
+                const made = await makeExpected(parts, signal);
+                if (made > 0) logger.info('prewarm.answers', { repo: name, made, ms: now() - startedAtMs });
+              } catch (error) {
+                throwIfAborted(signal);
+                logger.warn('answer_failed', { repo: name, error });
+              }
+            },
+          }
+        : {}),
       listMirrors: (signal: AbortSignal) => listMirrors(storage, config.upstreams, signal),
       fetchTimeoutMs: config.fetchTimeoutMs,
       cloneTimeoutMs: config.cloneTimeoutMs,

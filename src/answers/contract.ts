@@ -39,6 +39,8 @@ export type Joined =
   | Failure;
 
 export interface AnswerCache {
+  /** Of an answer that nobody has asked for yet. */
+  readonly maxExpectedBytes: number;
   /** False where nobody else would be given what is made: then upstream's own answer need not be taken apart. */
   takes(asking: Pick<Asking, 'question' | 'alsoDependsOn'>): boolean;
   /** The stored answer, to be released. Never rejects. */

@@ -161,6 +161,11 @@ test('the cron alone warms; every isolate tells of the pass, and counts who was 
   const metrics = await Promise.all(worker.urls.map(async (url) => (await fetch(`${url}/metrics`)).text()));
   const counts = metrics.map((text) => /^hotpack_warmed_requests_total\{source="mirror"\} (\d+)$/m.exec(text)?.[1]);
   expect(counts).toEqual(['2', '1']);
+
+  // The newest commit was packed before anybody asked, on any isolate, and upstream gives no pack any more.
+  await clone(worker.repository('up/team/a', 1), '--depth=1');
+  const after = await (await fetch(`${worker.urls[1]}/metrics`)).text();
+  expect(after).toMatch(/^hotpack_requests_total\{kind="fetch",source="pack-cache"\} 1$/m);
 });
 
 test('what is warmed by hand is taken by the queue and goes on when the asker leaves, or is told to its end', async () => {

@@ -66,6 +66,10 @@ class RequestAnswers implements AnswerCache {
     this.#stored = openStored(options);
   }
 
+  get maxExpectedBytes(): number {
+    return this.#stored.maxExpectedBytes;
+  }
+
   takes(asking: Pick<Asking, 'question' | 'alsoDependsOn'>): boolean {
     return this.#isStorable(asking) && this.#memory.mayStore(answerPlace(asking.question));
   }
@@ -78,8 +82,8 @@ class RequestAnswers implements AnswerCache {
   }
 
   async join(asking: Asking, signal: AbortSignal = new AbortController().signal): Promise<Joined> {
-    const { question, make } = asking;
-    const wasAskedBefore = this.#memory.noteAsked(answerPlace(question));
+    const { question, make, isExpected = false } = asking;
+    const wasAskedBefore = isExpected || this.#memory.noteAsked(answerPlace(question));
     const made = await make(signal);
     if (made.kind !== 'pack') return made;
     const place = answerPlace(question, made.variant);
