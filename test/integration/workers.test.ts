@@ -1,11 +1,13 @@
 /** The Worker in real workerd: who asks is never kept waiting by others, and what is served next time was filled behind him. */
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { importClones } from '../../src/popularity/histogram/transfer.ts';
 import { dayOf } from '../../src/popularity/histogram/day.ts';
 import { openCloudflareKv, type CloudflareKvNamespace } from '../../src/storage/drivers/cloudflare-kv.ts';
 import { assertSound, readClone, type CloneState } from '../support/clones.ts';
-import { git, temporaryFolder } from '../support/git.ts';
+import { FastImport } from '../support/fast-import.ts';
+import { git, gitSync, temporaryFolder } from '../support/git.ts';
 import { datedRepository, revision, richRepository } from '../support/repositories.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
 import { fetchRaw, outcomeOf, refsThrough, tipsOf } from './house.ts';
@@ -242,6 +244,63 @@ test.each(KILLED_AT)('a fill that is killed at $call goes on from what was done'
   const asked = upstream.journal.select({ repository: name, kind: 'fetch' });
   expect(asked.filter(({ lines }) => !lines.some((line) => line.startsWith('deepen')))).toHaveLength(fills);
   const direct = await cloneDirectly();
+  const refused = upstream.forbidFetch();
+  expect(await readClone(await clone(next.repository(name)))).toEqual(direct);
+  expect(refused.hits).toEqual([]);
+});
+
+/** A history whose pack takes three segments of the bucket, though its newest commit is small. */
+function largeHistory(): string {
+  const folder = join(temporaryFolder('large'), 'large.git');
+  gitSync(['init', '-q', '--bare', folder]);
+  const stream = new FastImport();
+  const ref = 'refs/heads/main';
+  stream.commit({ ref, message: 'large', changes: [{ path: 'large', data: randomBytes(12 * 1024 * 1024) }] });
+  stream.commit({
+    ref,
+    message: 'small',
+    changes: [
+      { path: 'large', deleted: true },
+      { path: 'small', data: 'small\n' },
+    ],
+  });
+  stream.run(folder);
+  return folder;
+}
+
+test('a fill that is killed while its bytes arrive is asked for once more, and what it left is collected', async () => {
+  const folder = temporaryFolder('killed');
+  const name = 'up/team/large';
+  const bindings = ['BUCKET', 'KV', 'QUEUE'] as const;
+  // The second segment: the first lies in the bucket.
+  const killed = await open({ bindings, folder, observed: { hang: 'BUCKET.put tmp/…/1$' } });
+  upstream.add(name, largeHistory());
+  const tip = revision(upstream.folder(name), 'main');
+  const ask = async (worker: Workerd): Promise<ReturnType<typeof outcomeOf>> =>
+    outcomeOf(await fetchRaw(hotpackOf(worker), name, ['deepen 1', `want ${tip}`]));
+  const small = { status: 200, objects: 3, error: undefined };
+  expect(await ask(killed)).toEqual(small);
+  await killed.waitFor('test_hung');
+  expect(await ask(killed)).toEqual(small);
+  await killed.stop();
+  // Its claim has run out, and what it left is more than a day old.
+  const next = await startWorkerd({
+    upstreams: { up: upstream.base('up') },
+    bindings,
+    folder,
+    observed: { clockMs: 3 * 86_400_000 },
+  });
+  workerd = next;
+  const left = await next.keys('tmp/');
+  expect(left.length).toBeGreaterThan(0);
+  expect(await next.keys(`mirrors/${name}.git/objects/pack/`)).toEqual([]);
+  expect(await ask(next)).toEqual(small);
+  await next.waitFor('prewarm.repo');
+  const asked = upstream.journal.select({ repository: name, kind: 'fetch' });
+  expect(asked.filter(({ lines }) => !lines.some((line) => line.startsWith('deepen')))).toHaveLength(2);
+  await next.cron();
+  expect(await next.keys('tmp/')).toEqual([]);
+  const direct = await readClone(await clone(upstream.url(name)));
   const refused = upstream.forbidFetch();
   expect(await readClone(await clone(next.repository(name)))).toEqual(direct);
   expect(refused.hits).toEqual([]);

@@ -24,7 +24,7 @@ export interface WorkerdOptions {
   readonly folder?: string;
   /** Puts `workerd/observed-bindings.mjs` between the Worker and its bindings: see there. */
   readonly observed?: {
-    /** `<binding>.<method> <key's start>…<part of the key>`: the call in which an event hangs for ever. */
+    /** `<binding>.<method> <key's start>…<part of the key>`, or `…<its end>$`: the call in which an event hangs for ever. */
     readonly hang?: string;
     readonly clockMs?: number;
   };

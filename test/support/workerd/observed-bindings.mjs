@@ -18,15 +18,18 @@ function print(event, fields) {
   console.log(JSON.stringify({ event, ...fields }));
 }
 
-/** Counts a call; hangs in it where the test says so: `<method> <part of the key>`. */
+/** `<method> <start of the key>…<part of the key>`; `$` behind that part: the key's end. */
+const [hangStart, hangPart = ''] = hang.split('…');
+
+function hangsIn(method, key) {
+  if (hang === '' || !`${method} ${key}`.startsWith(hangStart)) return false;
+  return hangPart.endsWith('$') ? key.endsWith(hangPart.slice(0, -1)) : key.includes(hangPart);
+}
+
+/** Counts a call; hangs in it where the test says so. */
 async function called(method, key) {
   calls[method] = (calls[method] ?? 0) + 1;
-  if (
-    hang === '' ||
-    !`${method} ${key}`.startsWith(hang.split('…')[0]) ||
-    !String(key).includes(hang.split('…')[1] ?? '')
-  )
-    return;
+  if (!hangsIn(method, key)) return;
   print('test_hung', { method, key });
   await new Promise(() => {});
 }
