@@ -8,6 +8,7 @@
  */
 import { sleep } from '../bytes/abort.ts';
 import type { Storage } from '../storage/contract.ts';
+import { listObjects } from '../storage/listing.ts';
 
 const TTL_MS = 60_000;
 /** How often a claim is renewed while it is held: so many times before it runs out. */
@@ -135,13 +136,9 @@ export function createClaims(deps: ClaimsDeps): Claims {
       return record !== undefined && record.doneAtMs > 0 ? record.doneAtMs : undefined;
     },
     async *names(prefix, signal) {
-      let after: string | undefined;
-      do {
-        // oxlint-disable-next-line no-await-in-loop -- each page says where the next one begins
-        const page = await storage.list(`${FOLDER}/${prefix}`, after === undefined ? {} : { after }, signal);
-        for (const { key } of page.objects) yield key.slice(FOLDER.length + 1);
-        after = page.next;
-      } while (after !== undefined);
+      for await (const { key } of listObjects(storage, `${FOLDER}/${prefix}`, signal)) {
+        yield key.slice(FOLDER.length + 1);
+      }
     },
   };
 }

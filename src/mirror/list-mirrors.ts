@@ -1,5 +1,6 @@
 /** Which mirrors lie in the store, by listing it. */
 import type { Storage } from '../storage/contract.ts';
+import { listObjects } from '../storage/listing.ts';
 import { rootOf } from './maintenance/space/survey.ts';
 import { repositoryOfName, type Repository, type UpstreamConfig } from '../upstream/repository.ts';
 
@@ -19,17 +20,11 @@ export async function* listMirrors(
   upstreams: ReadonlyMap<string, UpstreamConfig>,
   signal?: AbortSignal,
 ): AsyncGenerator<ListedMirror, void, undefined> {
-  let after: string | undefined;
-  do {
-    // oxlint-disable-next-line no-await-in-loop -- each page says where the next one begins
-    const page = await storage.list(ROOT, after === undefined ? {} : { after }, signal);
-    for (const { key } of page.objects) {
-      const root = key.endsWith(MANIFEST) ? rootOf(key) : undefined;
-      const repository = root === undefined ? undefined : repositoryOfRoot(root, upstreams);
-      if (repository !== undefined) yield { repository };
-    }
-    after = page.next;
-  } while (after !== undefined);
+  for await (const { key } of listObjects(storage, ROOT, signal)) {
+    const root = key.endsWith(MANIFEST) ? rootOf(key) : undefined;
+    const repository = root === undefined ? undefined : repositoryOfRoot(root, upstreams);
+    if (repository !== undefined) yield { repository };
+  }
 }
 
 /** Bytes of all files of one mirror. */
@@ -39,13 +34,7 @@ export async function sizeOfMirror(
   signal?: AbortSignal,
 ): Promise<number> {
   let bytes = 0;
-  let after: string | undefined;
-  do {
-    // oxlint-disable-next-line no-await-in-loop
-    const page = await storage.list(`${ROOT}${repository.key}/`, after === undefined ? {} : { after }, signal);
-    for (const object of page.objects) bytes += object.bytes;
-    after = page.next;
-  } while (after !== undefined);
+  for await (const object of listObjects(storage, `${ROOT}${repository.key}/`, signal)) bytes += object.bytes;
   return bytes;
 }
 

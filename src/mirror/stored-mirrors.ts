@@ -6,6 +6,7 @@
  */
 import { sleep } from '../bytes/abort.ts';
 import type { Storage } from '../storage/contract.ts';
+import { listObjects } from '../storage/listing.ts';
 
 export interface StoredCount {
   readonly mirrors: number;
@@ -74,15 +75,9 @@ export class StoredMirrors {
 async function countStored(storage: Storage): Promise<StoredCount> {
   let mirrors = 0;
   let bytes = 0;
-  let after: string | undefined;
-  do {
-    // oxlint-disable-next-line no-await-in-loop -- each page says where the next one begins
-    const page = await storage.list('mirrors/', after === undefined ? {} : { after });
-    for (const { key, bytes: length } of page.objects) {
-      bytes += length;
-      if (key.endsWith(MANIFEST)) mirrors++;
-    }
-    after = page.next;
-  } while (after !== undefined);
+  for await (const { key, bytes: length } of listObjects(storage, 'mirrors/')) {
+    bytes += length;
+    if (key.endsWith(MANIFEST)) mirrors++;
+  }
   return { mirrors, bytes };
 }

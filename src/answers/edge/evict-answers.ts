@@ -7,9 +7,10 @@
  */
 import { throwIfAborted } from '../../bytes/abort.ts';
 import type { Storage } from '../../storage/contract.ts';
+import { listObjects } from '../../storage/listing.ts';
 import { FOLDER } from '../stored/stored-answers.ts';
 import { OpenAnswer } from '../stored/open-answer.ts';
-import { USED_FOLDER } from './used.ts';
+import { USED_FOLDER, usedKey } from './used.ts';
 
 export interface EvictAnswersDeps {
   readonly storage: Storage;
@@ -35,7 +36,7 @@ const HALF_LIFE_MS = 86_400_000;
 export async function evictAnswers(deps: EvictAnswersDeps, signal: AbortSignal): Promise<number> {
   const { storage, maxBytes, now } = deps;
   const stored: Listed[] = [];
-  for await (const { key, bytes, modifiedAtMs } of listed(storage, FOLDER, signal)) {
+  for await (const { key, bytes, modifiedAtMs } of listObjects(storage, FOLDER, signal)) {
     stored.push({ key, bytes, usedAtMs: modifiedAtMs });
   }
   let bytes = stored.reduce((sum, one) => sum + one.bytes, 0);
@@ -44,7 +45,7 @@ export async function evictAnswers(deps: EvictAnswersDeps, signal: AbortSignal):
   const keys = new Set(stored.map((one) => one.key));
   const notedAtMs = new Map<string, number>();
   const leftOver: string[] = [];
-  for await (const { key, modifiedAtMs } of listed(storage, USED_FOLDER, signal)) {
+  for await (const { key, modifiedAtMs } of listObjects(storage, USED_FOLDER, signal)) {
     const of = key.slice(USED_FOLDER.length);
     if (keys.has(of)) notedAtMs.set(of, modifiedAtMs);
     else leftOver.push(key);
@@ -63,10 +64,7 @@ export async function evictAnswers(deps: EvictAnswersDeps, signal: AbortSignal):
     bytes -= one.bytes;
     gone.push(one.key);
   }
-  await storage.delete(
-    [...gone, ...gone.flatMap((key) => (notedAtMs.has(key) ? [`${USED_FOLDER}${key}`] : []))],
-    signal,
-  );
+  await storage.delete([...gone, ...gone.flatMap((key) => (notedAtMs.has(key) ? [usedKey(key)] : []))], signal);
   if (leftOver.length > 0) await storage.delete(leftOver, signal);
   return gone.length;
 }
@@ -91,18 +89,4 @@ async function worthOf(
   });
   await Promise.all(readers);
   return worth;
-}
-
-async function* listed(
-  storage: Storage,
-  prefix: string,
-  signal: AbortSignal,
-): AsyncGenerator<{ readonly key: string; readonly bytes: number; readonly modifiedAtMs: number }> {
-  let after: string | undefined;
-  do {
-    // oxlint-disable-next-line no-await-in-loop -- each page says where the next one begins
-    const page = await storage.list(prefix, after === undefined ? {} : { after }, signal);
-    yield* page.objects;
-    after = page.next;
-  } while (after !== undefined);
 }

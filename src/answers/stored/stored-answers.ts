@@ -7,6 +7,7 @@
  */
 import { isHotpackError } from '../../bytes/error.ts';
 import type { Storage, StorageReader } from '../../storage/contract.ts';
+import { listPages } from '../../storage/listing.ts';
 import type { AnswerHeader } from './answer-header.ts';
 import { AnswerIndex, type IndexEntry } from './answer-index.ts';
 import { type AnswerQuestion, answerKey } from '../answer-key.ts';
@@ -67,7 +68,7 @@ export class StoredAnswers {
   /** Finds out what is there, or what of it begins with `prefix`. Rejects where the store cannot be listed. */
   async load(prefix: string = FOLDER, signal?: AbortSignal): Promise<void> {
     const found: { readonly key: string; readonly bytes: number; readonly modifiedAtMs: number }[] = [];
-    for await (const page of this.#pages(prefix, signal)) found.push(...page);
+    for await (const page of listPages(this.#options.storage, prefix, signal)) found.push(...page);
     for (const one of found.toSorted((a, b) => a.modifiedAtMs - b.modifiedAtMs)) {
       if (this.#index.get(one.key) === undefined) this.#index.add(one);
     }
@@ -154,7 +155,7 @@ export class StoredAnswers {
   async forget(repository: string): Promise<void> {
     const prefix = `${FOLDER}${repository}/`;
     for (const key of this.#index.keysBelow(prefix)) this.#forgetEntry(key);
-    for await (const page of this.#pages(prefix)) {
+    for await (const page of listPages(this.#options.storage, prefix)) {
       for (const { key } of page) this.#forgetEntry(key);
       await this.#options.storage.delete(page.map((one) => one.key));
     }
@@ -272,17 +273,5 @@ export class StoredAnswers {
     if (entry === undefined) return;
     this.#index.remove(entry);
     this.#shut(entry);
-  }
-
-  async *#pages(
-    prefix: string,
-    signal?: AbortSignal,
-  ): AsyncGenerator<readonly { readonly key: string; readonly bytes: number; readonly modifiedAtMs: number }[]> {
-    let after: string | undefined;
-    do {
-      const page = await this.#options.storage.list(prefix, after === undefined ? {} : { after }, signal);
-      yield page.objects;
-      after = page.next;
-    } while (after !== undefined);
   }
 }

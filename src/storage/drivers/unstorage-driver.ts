@@ -7,6 +7,7 @@
 import type { Driver } from 'unstorage';
 import { HotpackError } from '../../bytes/error.ts';
 import type { Storage } from '../contract.ts';
+import { listObjects } from '../listing.ts';
 
 /** What every driver of ours returns. */
 export type DriverStorage = Storage & UnstorageDriver;
@@ -42,12 +43,8 @@ export function withUnstorageDriver<T extends Storage>(name: string, storage: T)
     // unstorage's types promise a base; of a root mount it passes none.
     const prefix = toKey(base ?? '');
     const keys: string[] = [];
-    for (let after: string | undefined; ;) {
-      const page = await storage.list(prefix, after === undefined ? {} : { after });
-      for (const object of page.objects) keys.push(object.key);
-      if (page.next === undefined) return keys;
-      after = page.next;
-    }
+    for await (const { key } of listObjects(storage, prefix)) keys.push(key);
+    return keys;
   }
   const driver: UnstorageDriver = {
     name,

@@ -1,5 +1,6 @@
 /** What lies in the store of each mirror, by listing it: a request for each 1,000 files. */
 import type { Storage } from '../../../storage/contract.ts';
+import { listObjects } from '../../../storage/listing.ts';
 
 export interface SurveyedMirror {
   /** `mirrors/<Repository.key>`. */
@@ -19,19 +20,13 @@ export async function* surveyMirrors(
   signal?: AbortSignal,
 ): AsyncGenerator<SurveyedMirror, void, undefined> {
   let mirror: MirrorInTheMaking | undefined;
-  let after: string | undefined;
-  do {
-    // oxlint-disable-next-line no-await-in-loop -- each page says where the next one begins
-    const page = await storage.list(ROOT, after === undefined ? {} : { after }, signal);
-    for (const { key, bytes, modifiedAtMs } of page.objects) {
-      const root = rootOf(key);
-      if (root === undefined) continue;
-      if (mirror !== undefined && mirror.root !== root) yield mirror.finish();
-      if (mirror?.root !== root) mirror = new MirrorInTheMaking(root);
-      mirror.add(key, bytes, modifiedAtMs);
-    }
-    after = page.next;
-  } while (after !== undefined);
+  for await (const { key, bytes, modifiedAtMs } of listObjects(storage, ROOT, signal)) {
+    const root = rootOf(key);
+    if (root === undefined) continue;
+    if (mirror !== undefined && mirror.root !== root) yield mirror.finish();
+    if (mirror?.root !== root) mirror = new MirrorInTheMaking(root);
+    mirror.add(key, bytes, modifiedAtMs);
+  }
   if (mirror !== undefined) yield mirror.finish();
 }
 
