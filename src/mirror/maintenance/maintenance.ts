@@ -3,14 +3,13 @@
  * mirror, and behind everything that somebody waits for. Packs are merged when there are many, written anew when much of them is of
  * no use, and the largest of branches has a bitmap.
  */
-import type { Job } from '../../jobs/job.ts';
 import type { Manifest } from '../catalog/manifest.ts';
 import type { MirrorContext } from '../services.ts';
-import { submitJob } from '../services.ts';
 import { BitmapJobs } from './bitmaps/bitmap-jobs.ts';
 import { Consolidation } from './merging/consolidation.ts';
 import { planMerge } from './merging/plan-merge.ts';
 import { RepackJobs } from './repacking/repack-jobs.ts';
+import { submitMaintenance } from './submit-maintenance.ts';
 
 export class Maintenance {
   readonly #context: MirrorContext;
@@ -34,23 +33,9 @@ export class Maintenance {
   /** To be called with the packs that there are where they came or went. */
   packsChanged(packs: Manifest['packs']): void {
     if (planMerge(packs) === undefined) return;
-    const { repository, services } = this.#context;
-    const { jobs, logger, keepAlive } = services;
-    const repo = repository.name;
-    const job: Job<number> = {
-      kind: 'maintenance',
-      repo,
-      lane: 'maintenance',
-      key: `maintenance:${repo}`,
-      priority: 'background',
-      abandonWhenUnwatched: false,
-      run: (signal) => this.#consolidation.run(signal),
-    };
-    const done = submitJob(jobs, job).done.then((outcome) => {
-      if (outcome.kind === 'failed') logger.warn('job_failed', { kind: job.kind, repo, error: outcome.error });
-      return this.#inTurn(() => this.#bitmaps.see());
-    });
-    keepAlive?.(done);
+    const merged = submitMaintenance(this.#context, 'maintenance', (signal) => this.#consolidation.run(signal));
+    const seen = merged.then(() => this.#inTurn(() => this.#bitmaps.see()));
+    this.#context.services.keepAlive?.(seen);
   }
 
   /** To be called where refs or packs may have changed. Resolves when what is due has been done. Never rejects. */

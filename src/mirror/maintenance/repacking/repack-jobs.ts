@@ -5,13 +5,12 @@
  * sooner than fifty times what it took.
  */
 import { isHotpackError } from '../../../bytes/error.ts';
-import type { Job } from '../../../jobs/job.ts';
 import type { RefsSnapshot } from '../../../protocol/refs-snapshot.ts';
 import type { Manifest } from '../../catalog/manifest.ts';
 import { sameRefs } from '../../refs/tips.ts';
 import { isYoung } from '../../fetching/servable.ts';
 import type { MirrorContext } from '../../services.ts';
-import { submitJob } from '../../services.ts';
+import { submitMaintenance } from '../submit-maintenance.ts';
 import { repackMirror, type RepackOutcome } from './repack.ts';
 
 const REST_FACTOR = 50;
@@ -28,8 +27,8 @@ export class RepackJobs {
 
   /** To be called where refs may have changed. Resolves when the job that is due, if one is, has ended. Never rejects. */
   async see(): Promise<void> {
-    const { copy, services, repository } = this.#context;
-    const { jobs, logger, now } = services;
+    const { copy, services } = this.#context;
+    const { now } = services;
     const snapshot = await copy.snapshot().catch(() => undefined);
     if (snapshot === undefined) return;
     const { manifest, held } = snapshot;
@@ -39,18 +38,7 @@ export class RepackJobs {
     const state = stateOf(manifest, startedAtMs);
     if (state === this.#weighed?.state && sameRefs(held, this.#weighed.held)) return;
     this.#weighed = { state, held };
-    const repo = repository.name;
-    const job: Job<RepackOutcome> = {
-      kind: 'maintenance',
-      repo,
-      lane: 'maintenance',
-      key: `repack:${repo}`,
-      priority: 'background',
-      abandonWhenUnwatched: false,
-      run: (signal) => this.#run(signal),
-    };
-    const outcome = await submitJob(jobs, job).done;
-    if (outcome.kind === 'failed') logger.warn('job_failed', { kind: 'repack', repo, error: outcome.error });
+    const outcome = await submitMaintenance(this.#context, 'repack', (signal) => this.#run(signal));
     if (outcome.kind === 'done' && outcome.value === 'repacked') return;
     this.#notBeforeMs = now() + REST_FACTOR * (now() - startedAtMs);
     // Somebody else was faster, or it was cut off: what there is then has not been weighed.
