@@ -32,6 +32,10 @@ export function ofBranches(packs: readonly PackRecord[]): readonly PackRecord[] 
   return packs.filter((pack) => pack.class === 'branches');
 }
 
+export function bytesOf(packs: readonly PackRecord[]): number {
+  return packs.reduce((sum, pack) => sum + pack.packBytes, 0);
+}
+
 /**
  * A tip whose closure is here although no advertised ref reaches it any more, or never did (a pull request's
  * merge that was asked for by hash). What only strays reach may be served only while upstream's own yes to it is young.

@@ -6,7 +6,7 @@
  */
 import { HotpackError } from '../../bytes/error.ts';
 import type { Storage } from '../../storage/contract.ts';
-import type { Manifest } from '../catalog/manifest.ts';
+import { bytesOf, type Manifest } from '../catalog/manifest.ts';
 import type { FillRoom } from '../maintenance/space/fill-rooms.ts';
 import type { LimitMemory } from '../repository-memory.ts';
 import type { MirrorContext } from '../services.ts';
@@ -133,10 +133,6 @@ export async function giveUpMirror({ copy, limit, services, repository }: Mirror
   const { unread } = await copy.giveUp();
   const removed = unread.then(() => copy.evict()).catch(failed);
   services.keepAlive?.(removed);
-}
-
-function bytesOf(packs: Manifest['packs']): number {
-  return packs.reduce((sum, pack) => sum + pack.packBytes, 0);
 }
 
 function parseNote(bytes: Uint8Array): { readonly maxBytes: number; readonly atMs: number } | undefined {

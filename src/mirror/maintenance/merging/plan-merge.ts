@@ -9,7 +9,7 @@
  *
  * The base is merged with what is behind it where that has grown as large as the base itself.
  */
-import { ofBranches, type PackRecord } from '../../catalog/manifest.ts';
+import { bytesOf, ofBranches, type PackRecord } from '../../catalog/manifest.ts';
 
 /** As many packs of each class, the base apart, are let be. */
 const BRANCHES_LET_BE = 6;
@@ -47,8 +47,4 @@ function countedRun(list: readonly PackRecord[], letBe: number): readonly PackRe
 
 function others(packs: readonly PackRecord[]): readonly PackRecord[] {
   return packs.filter((pack) => pack.class === 'others');
-}
-
-function bytesOf(packs: readonly PackRecord[]): number {
-  return packs.reduce((sum, pack) => sum + pack.packBytes, 0);
 }

@@ -10,7 +10,7 @@
  * are written for each that was pushed.
  */
 import { madeBy, type Repack } from '../../catalog/edit-repack.ts';
-import { ofBranches, type PackRecord, type Stray } from '../../catalog/manifest.ts';
+import { bytesOf, ofBranches, type PackRecord, type Stray } from '../../catalog/manifest.ts';
 import { newPackName, noChunks, recordOf, runPackWork } from '../../ingest/pack-work.ts';
 import { removePacks } from '../../copy/packs.ts';
 import { advertisedOids, branchTips } from '../../refs/tips.ts';
@@ -59,13 +59,8 @@ async function repackSnapshot(
   if (result.kind === 'spared') return 'spared';
   const merged = (written: WrittenPack, of: PackRecord['class']): PackRecord => {
     const sources = packs.filter((pack) => pack.class === of);
-    return recordOf(written, {
-      class: of,
-      pushes: Math.max(
-        1,
-        sum(sources, (pack) => pack.pushes),
-      ),
-    });
+    const pushes = sources.reduce((sum, pack) => sum + pack.pushes, 0);
+    return recordOf(written, { class: of, pushes: Math.max(1, pushes) });
   };
   const outcome = await putInPlace(
     context,
@@ -80,7 +75,7 @@ async function repackSnapshot(
   );
   if (outcome === 'repacked') {
     const bytes = result.branches.packBytes + (result.others?.packBytes ?? 0);
-    const before = sum(packs, (pack) => pack.packBytes);
+    const before = bytesOf(packs);
     services.logger.debug('mirror_repacked', { repo: context.repository.name, packs: packs.length, bytes, before });
   }
   return outcome;
@@ -134,8 +129,4 @@ function checkOf(
 function isLetGo(stray: Stray, before: readonly Stray[], kept: readonly Stray[]): boolean {
   const isSame = (one: Stray): boolean => one.oid === stray.oid && one.confirmedAtMs === stray.confirmedAtMs;
   return before.some(isSame) && !kept.some(isSame);
-}
-
-function sum(packs: readonly PackRecord[], of: (pack: PackRecord) => number): number {
-  return packs.reduce((total, pack) => total + of(pack), 0);
 }
