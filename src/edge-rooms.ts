@@ -21,7 +21,7 @@ import { PackTables } from './mirror/copy/pack-tables.ts';
 import type { MirrorServices } from './mirror/services.ts';
 import type { EdgeEvents, Platform } from './platform.ts';
 import { createInstanceName } from './popularity/popularity.ts';
-import type { Popularity, Traffic } from './popularity/contract.ts';
+import type { Popularity } from './popularity/contract.ts';
 import { expectedShapes } from './serve/expected/expected-shapes.ts';
 import { makeExpected } from './serve/expected/make-expected.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -34,7 +34,10 @@ import { createEdgeWarm } from './warm/edge/edge-warm.ts';
 import { writeOutcome, writePass } from './warm/edge/report.ts';
 import { runPass } from './warm/pass.ts';
 import { performTask, type TaskLimits, type TaskOutcome } from './warm/perform-task.ts';
+import type { WarmingDeps } from './warm/warm-repository.ts';
 import { createWarm } from './warm/warm.ts';
+
+type MakeAnswers = NonNullable<WarmingDeps['makeAnswers']>;
 
 /** How `memoryBytes` is dealt out: tables of packs, one ingest; what one request's mirror may cache; the rest is for chunks. */
 const TABLES_SHARE = 1 / 4;
@@ -104,6 +107,23 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
   const holder = createInstanceName();
   let askedPassAtMs = Number.NEGATIVE_INFINITY;
 
+  /** Makes what clients of a repository will ask for, in the event that warmed it. */
+  function answersAhead(mirrorOf: (repository: Repository) => Mirror, keepAlive: KeepAlive): MakeAnswers {
+    return async (repository, asked, signal) => {
+      const { name } = repository;
+      const shapes = expectedShapes(popularity.shapesOf(name), asked);
+      const startedAtMs = now();
+      try {
+        const parts = { mirror: mirrorOf(repository), answers: answers.of(keepAlive), repository, shapes };
+        const made = await makeExpected(parts, signal);
+        if (made > 0) logger.info('prewarm.answers', { repo: name, made, ms: now() - startedAtMs });
+      } catch (error) {
+        throwIfAborted(signal);
+        logger.warn('answer_failed', { repo: name, error });
+      }
+    };
+  }
+
   /** The rooms of one event. */
   function warmingDeps(keepAlive: KeepAlive) {
     const own = new Map<string, ReturnType<RequestMirrors['own']>>();
@@ -120,24 +140,7 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
       // A name for each event: what another one holds is never taken for ours.
       claims: createClaims({ storage, holder: `${holder}-${crypto.randomUUID().slice(0, 8)}`, now }),
       mirrorOf,
-      ...(makesAnswers
-        ? {
-            makeAnswers: async (repository: Repository, asked: Traffic['shapes'], signal: AbortSignal) => {
-              const { name } = repository;
-              const recent = popularity.shapesOf(name);
-              const shapes = expectedShapes(recent.length > 0 ? recent : asked);
-              const startedAtMs = now();
-              try {
-                const parts = { mirror: mirrorOf(repository), answers: answers.of(keepAlive), repository, shapes };
-                const made = await makeExpected(parts, signal);
-                if (made > 0) logger.info('prewarm.answers', { repo: name, made, ms: now() - startedAtMs });
-              } catch (error) {
-                throwIfAborted(signal);
-                logger.warn('answer_failed', { repo: name, error });
-              }
-            },
-          }
-        : {}),
+      ...(makesAnswers ? { makeAnswers: answersAhead(mirrorOf, keepAlive) } : {}),
       listMirrors: (signal: AbortSignal) => listMirrors(storage, config.upstreams, signal),
       fetchTimeoutMs: config.fetchTimeoutMs,
       cloneTimeoutMs: config.cloneTimeoutMs,

@@ -79,8 +79,7 @@ export class ExpectedAnswers {
   async #make(repository: Repository, signal: AbortSignal): Promise<void> {
     const { answers, jobs, logger, mirrorOf, popularity, now } = this.#deps;
     const repo = repository.name;
-    const recent = popularity.shapesOf(repo);
-    const shapes = expectedShapes(recent.length > 0 ? recent : (this.#told.get(repo) ?? []));
+    const shapes = expectedShapes(popularity.shapesOf(repo), this.#told.get(repo));
     const startedAtMs = now();
     const { done } = submitJob(
       jobs,

@@ -18,8 +18,9 @@ const checkout = (includeTag: boolean): CloneShape => ({
 /** What actions/checkout asks for, and `git clone --depth=1`: where nothing else is known. */
 const DEFAULTS: readonly CloneShape[] = [checkout(false), checkout(true)];
 
-/** The one commit at depth 1 first, then those that were asked for most. */
-export function expectedShapes(asked: Traffic['shapes']): readonly CloneShape[] {
+/** The one commit at depth 1 first, then those that were asked for most. `counted`: what is gone by where nothing was asked lately. */
+export function expectedShapes(lately: Traffic['shapes'], counted: Traffic['shapes'] = []): readonly CloneShape[] {
+  const asked = lately.length > 0 ? lately : counted;
   if (asked.length === 0) return DEFAULTS;
   const counts = new Map<string, { readonly shape: CloneShape; count: number }>();
   for (const { shape: text, count } of asked) {

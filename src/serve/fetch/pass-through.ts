@@ -111,7 +111,7 @@ function questionOf(
   const { wants, wantRefs, deepen, includeTag, ofsDelta } = request;
   // Others are not shared.
   const filter = request.filter as FetchFilter;
-  const tags = includeTag ? tagsDigest(annotatedTags(refs)) : undefined;
+  const tags = includeTag ? tagsDigest(oidsOfTags(refs)) : undefined;
   const question = {
     repository: repository.key,
     wants,
@@ -129,7 +129,8 @@ function questionOf(
   return { question, alsoDependsOn: includeTag && refs === undefined ? 'unknown tags' : undefined };
 }
 
-function annotatedTags(refs: RefsSnapshot | undefined): Oid[] {
+/** Of annotated tags, whether here or not. */
+function oidsOfTags(refs: RefsSnapshot | undefined): Oid[] {
   return (refs?.refs ?? []).flatMap(({ oid, peeled }) => (peeled === undefined ? [] : [oid, peeled]));
 }
 
