@@ -8,8 +8,9 @@ import { bytesOf, equalBytes } from './storage-contract/context.ts';
 
 const BLOCK_BYTES = 1024 * 1024;
 const [what, folder, count] = process.argv.slice(2) as [string, string, string];
-const blocks = await openDiskBlocks({ folder, maxBytes: 1024 * BLOCK_BYTES });
+const open = (): ReturnType<typeof openDiskBlocks> => openDiskBlocks({ folder, maxBytes: 1024 * BLOCK_BYTES });
 const put = (n: number): void => blocks.put(`block ${n}`, bytesOf(BLOCK_BYTES, n));
+let blocks = await open();
 if (what === 'write') {
   for (let n = 0, isTold = false; ; n++) {
     put(n);
@@ -24,10 +25,10 @@ const kept: number[] = [];
 let wrong = 0;
 for (let n = 0; n < Number(count); n++) {
   put(n);
-  // Until it is written, or was not to be.
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  // It is written then, or was not to be.
+  await blocks.close();
+  blocks = await open();
 }
-await blocks.close();
 for (let n = 0; n < Number(count); n++) {
   const found = await blocks.get(`block ${n}`);
   if (found === undefined) continue;
