@@ -18,7 +18,7 @@ const node: Options = {
   ...common,
   entry: {
     'adapters/node': 'adapters/node.ts',
-    'adapters/pack-thread': 'adapters/pack-thread.ts',
+    'adapters/pack-thread': 'adapters/threads/pack-thread.ts',
     cli: 'adapters/cli.ts',
     index: 'src/index.ts',
   },

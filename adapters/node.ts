@@ -1,4 +1,4 @@
-/** hotpack on Node: the disk, memory or a bucket, packs indexed in worker threads. Running this module serves. */
+/** hotpack on Node: the disk, memory or a bucket, packs indexed, selected and written in worker threads. Running this module serves. */
 import type { Server } from 'node:http';
 import { setFlagsFromString } from 'node:v8';
 import type { H3Event } from 'h3';
@@ -9,12 +9,9 @@ import { EXIT_WRONG_SETTING, exitOnSignal, fail } from './process.ts';
 import { sendBodies } from './node-send.ts';
 import { closeServer } from './node-server.ts';
 import { openKv } from './open-kv.ts';
-import { openServedStorage, storagePlace } from './open-storage.ts';
+import { openServedStorage } from './threads/open-threads.ts';
 import { createNodeFetch } from './node-fetch.ts';
-import { createPackThreads } from './pack-threads.ts';
 import { warnUnknownSettings } from './unknown-settings.ts';
-
-const THREADS = 2;
 
 // What streams leave behind is buffers outside the heap, which only a collection frees; few small objects come with them, so
 // a young generation that grows lets hundreds of megabytes wait. Kept at its first size it is collected often, and cheaply.
@@ -24,17 +21,9 @@ process.on('uncaughtException', fail);
 const { config, warnings } = readConfig();
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
 warnUnknownSettings(warnings, config, log);
-const place = storagePlace(config);
-const storage = await openServedStorage(place, config).catch(fail);
+const entry = new URL('./pack-thread.js', import.meta.url);
+const { place, storage, threads } = await openServedStorage(config, entry).catch(fail);
 const kv = await openKv(config.kv, async () => storage).catch(fail);
-const threads =
-  place.kind === 'memory'
-    ? undefined
-    : createPackThreads({
-        entry: new URL('./pack-thread.js', import.meta.url),
-        storage: place,
-        threads: THREADS,
-      });
 const app = createApp(
   {
     kind: 'node',

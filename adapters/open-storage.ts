@@ -52,21 +52,35 @@ export async function openStorage(place: StoragePlace): Promise<DriverStorage> {
   }
 }
 
+/** What is kept of a bucket, in bytes; plain data. */
+export interface ReadCaching {
+  readonly memoryBytes: number;
+  /** `folder` is shared by all who are given the same, each of whom may fill so much of it. */
+  readonly disk: { readonly folder: string; readonly maxBytes: number } | undefined;
+}
+
 /** Of `HOTPACK_MEMORY_BYTES`, for blocks of a bucket. */
 const MEMORY_SHARE = 1 / 16;
 const MAX_CACHED_READ_BYTES = 1024 * 1024;
 
+/** For each of `among` threads that read. */
+export function readCaching({ blockCache, blockCacheBytes, memoryBytes }: Config, among: number): ReadCaching {
+  return {
+    memoryBytes: (memoryBytes * MEMORY_SHARE) / among,
+    disk: blockCache === '' ? undefined : { folder: resolve(blockCache), maxBytes: blockCacheBytes / among },
+  };
+}
+
 /** The storage as it is served from: a bucket behind a cache in memory, and behind one on disk where a folder is named. */
-export async function openServedStorage(place: StoragePlace, config: Config): Promise<DriverStorage> {
+export async function openCachedStorage(place: StoragePlace, caching: ReadCaching): Promise<DriverStorage> {
   const storage = await openStorage(place);
   if (place.kind !== 's3') return storage;
   const sharesReads = true;
-  const { blockCache, blockCacheBytes: maxBytes, memoryBytes } = config;
-  const disk = blockCache === '' ? undefined : await openDiskBlocks({ folder: resolve(blockCache), maxBytes });
+  const disk = caching.disk && (await openDiskBlocks(caching.disk));
   const near =
     disk === undefined
       ? storage
       : withBlockCache(storage, { blocks: disk, maxReadBytes: Number.POSITIVE_INFINITY, sharesReads });
-  const memory = createMemoryBlocks(memoryBytes * MEMORY_SHARE);
+  const memory = createMemoryBlocks(caching.memoryBytes);
   return withBlockCache(near, { blocks: memory, maxReadBytes: MAX_CACHED_READ_BYTES, sharesReads });
 }

@@ -7,13 +7,11 @@ import type { App } from '../../src/platform.ts';
 import type { DriverStorage } from '../../src/storage/drivers/unstorage-driver.ts';
 import type { Kv } from '../../src/storage/kv/contract.ts';
 import { openKv } from '../open-kv.ts';
-import { openServedStorage, storagePlace } from '../open-storage.ts';
-import { createPackThreads } from '../pack-threads.ts';
+import { openServedStorage } from '../threads/open-threads.ts';
 import { EXIT_WRONG_SETTING } from '../process.ts';
 import { warnUnknownSettings } from '../unknown-settings.ts';
 import { runtime } from './runtime.ts';
 
-const THREADS = 2;
 const CRON_SCHEDULE = '*/5 * * * *';
 /** Deno Deploy sends SIGINT and kills after 5 s: what is left after this writes the counts. */
 const INTERRUPTED_MS = 2_000;
@@ -39,15 +37,13 @@ export async function openDenoApp(): Promise<DenoApp> {
   process.emitWarning = (said: string | Error): void => warn('runtime_warning', String(said));
   const { config, warnings } = readConfig();
   warnUnknownSettings(warnings, config, log);
-  const place = storagePlace(config);
-  const storage = await openServedStorage(place, config);
-  const kv = await openRuntimeKv(config, storage, (error) => warn('kv_absent', String(error)));
-  // A bundle that lies alone indexes packs in place.
+  // A bundle that lies alone works on packs in place.
   const entry = new URL('./pack-thread.js', import.meta.url);
-  const threads =
-    place.kind !== 'memory' && existsSync(fileURLToPath(entry))
-      ? createPackThreads({ entry, storage: place, threads: THREADS })
-      : undefined;
+  const { place, storage, threads } = await openServedStorage(
+    config,
+    existsSync(fileURLToPath(entry)) ? entry : undefined,
+  );
+  const kv = await openRuntimeKv(config, storage, (error) => warn('kv_absent', String(error)));
   const app = createApp(
     {
       kind: 'deno',

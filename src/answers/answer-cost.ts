@@ -11,9 +11,11 @@ const MAKING_US = 1_000;
 const OBJECT_WALKED_US = 20;
 const OBJECT_SELECTED_US = 2;
 const OBJECT_DEFLATED_US = 100;
+/** A MiB that is read, placed, hashed and framed. */
+const MADE_MIB_US = 3_000;
 /** A request, and a MiB from a file to a socket. */
 const READING_US = 200;
-const READING_MIB_US = 400;
+const READING_MIB_US = 1_000;
 /** What upstream sent took a request to it, and its bytes came over a network. */
 const UPSTREAM_US = 100_000;
 const UPSTREAM_MIB_US = 20_000;
@@ -21,7 +23,7 @@ const UPSTREAM_MIB_US = 20_000;
 const EXPENSIVE_US = 10_000;
 /** How many times what reading it costs an answer must have cost, to be kept at all, and to be kept at once. */
 const WORTH = 2;
-const WORTH_AT_ONCE = 4;
+const WORTH_AT_ONCE = 5;
 
 export interface CountedWork {
   /** Commits, trees and tags read, sizes asked for. */
@@ -30,10 +32,13 @@ export interface CountedWork {
   readonly selected: number;
   /** Objects put together and deflated. */
   readonly deflated: number;
+  /** Of the pack; 0 where packs are copied whole. */
+  readonly packBytes: number;
 }
 
-export function costOfWork({ walked, selected, deflated }: CountedWork): number {
-  return MAKING_US + walked * OBJECT_WALKED_US + selected * OBJECT_SELECTED_US + deflated * OBJECT_DEFLATED_US;
+export function costOfWork({ walked, selected, deflated, packBytes }: CountedWork): number {
+  const objectsUs = walked * OBJECT_WALKED_US + selected * OBJECT_SELECTED_US + deflated * OBJECT_DEFLATED_US;
+  return MAKING_US + objectsUs + (packBytes / 2 ** 20) * MADE_MIB_US;
 }
 
 export function costOfUpstream(packBytes: number): number {

@@ -16,6 +16,12 @@ export function giveBack(bytes: Uint8Array): void {
   if (isWhole(bytes) && marked.delete(bytes.buffer)) (bytes.buffer as ArrayBuffer).transfer(0);
 }
 
+/** The same bytes in memory that is the caller's alone: what was marked as it is, else a copy. */
+export function takeOver(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (isWhole(bytes) && marked.delete(bytes.buffer)) return bytes as Uint8Array<ArrayBuffer>;
+  return new Uint8Array(bytes);
+}
+
 function isWhole(bytes: Uint8Array): boolean {
   return bytes.byteLength > 0 && bytes.byteLength === bytes.buffer.byteLength;
 }

@@ -8,7 +8,6 @@ import { isHotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
 import type { Job, JobPriority } from '../jobs/job.ts';
 import type { RefsSnapshot } from '../protocol/refs-snapshot.ts';
-import type { StorageWriter } from '../storage/contract.ts';
 import { failureOf } from '../upstream/failure.ts';
 import type { Repository } from '../upstream/repository.ts';
 import type { FillOutcome, FillRequest } from './fetching/fill.ts';
@@ -69,11 +68,12 @@ export class Mirror {
     this.repository = repository;
     this.#services = services;
     this.#memory = memory;
-    const { storage, cacheBytes, now, logger } = services;
+    const { storage, cacheBytes, threads, now, logger } = services;
     this.#copy = new LocalCopy({
       storage,
       repositoryKey: repository.key,
       cacheBytes,
+      threads,
       now,
       onStored: (packs) => {
         services.onStored?.();
@@ -262,11 +262,6 @@ export class Mirror {
   /** Asks upstream for objects that are here already. Rejects where it gives no answer. */
   confirmWants(wants: readonly Oid[], asker: Asker, signal: AbortSignal): Promise<Confirmed> {
     return this.#wants.confirm(wants, asker, signal);
-  }
-
-  /** Room for an object too large for memory; to be aborted after use. */
-  openScratch(): Promise<StorageWriter> {
-    return this.#services.storage.openWriter(`${this.#copy.keys.packFolder}/scratch-${crypto.randomUUID()}`);
   }
 
   /** Lets go of open packs where nobody reads. True where it did. */

@@ -28,7 +28,7 @@ export interface MirrorServices {
   readonly logger: Logger;
   /** For one ingest beside its tables. */
   readonly ingestBytes: number;
-  /** For the blocks and contents that one open mirror keeps. */
+  /** For the blocks and contents that one open mirror keeps, here and in threads. */
   readonly cacheBytes: number;
   readonly refCheckIntervalMs: number;
   /** Of all packs of one mirror. Absent or 0: there is no limit. */

@@ -5,6 +5,8 @@
  * storage that only one thread can see) `runPackTask` runs in place and yields between chunks.
  */
 import type { Oid } from '../bytes/oid.ts';
+import type { PackTableParts } from '../pack/reading/pack-table.ts';
+import type { StoreWork } from '../pack/work/store-work.ts';
 import type { Storage } from '../storage/contract.ts';
 import { indexAtRest } from './ingest/index-at-rest.ts';
 import { ingestPack } from './ingest/ingest-pack.ts';
@@ -132,7 +134,27 @@ interface PackTasks {
 export type PackTask = PackTasks[keyof PackTasks]['params'];
 export type PackTaskResult<T extends PackTask> = PackTasks[T['kind']]['result'];
 
+/** Packs that are open, for a thread that is to open them too. Plain data. */
+export interface StorePlace {
+  /** `MirrorKeys.packFolder`. */
+  readonly packFolder: string;
+  /** In manifest order; in memory that threads share (`PackTable.share`). */
+  readonly tables: readonly PackTableParts[];
+  /** How many of them, the first ones, are of class `branches`. */
+  readonly closedPacks: number;
+  /** For blocks and contents in all threads. */
+  readonly cacheBytes: number;
+}
+
+/** Opened when it is first asked. */
+export interface OpenStoreWork extends StoreWork {
+  /** Once nobody asks any more; what is still being asked fails. Never rejects. */
+  close(): Promise<void>;
+}
+
 export interface PackThreads {
+  /** Work on open packs for clients who wait: it goes before tasks. */
+  openStore(place: StorePlace): OpenStoreWork;
   /**
    * Runs `task`. Chunks are taken at the pace at which the task takes them (at most a few MiB on the way); the task may use
    * one only until it asks for the next.

@@ -2,7 +2,7 @@
  * What is here of one repository: manifest, packs and held refs, opened when first asked for and kept open while it is
  * used. The only file that writes the git-visible side of a mirror.
  *
- * Memory: idx tables (about 40 bytes an object) and `cacheBytes` while open; nothing once closed.
+ * Memory: idx tables (about 40 bytes an object, which threads share) and `cacheBytes` while open; nothing once closed.
  */
 import { raceSignal, throwIfAborted } from '../../bytes/abort.ts';
 import { isHotpackError } from '../../bytes/error.ts';
@@ -16,6 +16,8 @@ import { editRepack, madeBy, type Repack } from '../catalog/edit-repack.ts';
 import { ofBranches, type Manifest, type PackRecord, type Visibility } from '../catalog/manifest.ts';
 import type { MirrorKeys } from '../keys.ts';
 import { mirrorKeys } from '../keys.ts';
+import type { PackThreads } from '../tasks.ts';
+import { OWN_CACHE_SHARE, workOn } from './open-work.ts';
 import { openPacks, removePacks } from './packs.ts';
 import type { PackTables } from './pack-tables.ts';
 import { evictMirror } from '../maintenance/space/evict-mirror.ts';
@@ -34,7 +36,10 @@ export interface LocalCopyOptions {
   readonly storage: Storage;
   /** `Repository.key`. */
   readonly repositoryKey: string;
+  /** In all threads together. */
   readonly cacheBytes: number;
+  /** Absent: what walks is done in place. */
+  readonly threads: PackThreads | undefined;
   readonly now: () => number;
   /** The mirror's files do not fit together any more: it is emptied, and filled again when next asked for. */
   readonly onDamage: (error: unknown) => void;
@@ -399,13 +404,19 @@ export class LocalCopy {
   }
 
   async #openAll(manifest: Manifest): Promise<Opened> {
-    const { storage, cacheBytes, tables } = this.#options;
+    const { storage, threads, tables, now } = this.#options;
+    const { packFolder } = this.keys;
     const names = manifest.packs.map((pack) => pack.name);
     const closedPacks = ofBranches(manifest.packs).length;
-    const open = await openPacks(storage, { folder: this.keys.packFolder, names, closedPacks, cacheBytes, tables });
+    const sharesTables = threads !== undefined;
+    const ownBytes = this.#options.cacheBytes * (sharesTables ? OWN_CACHE_SHARE : 1);
+    const packs = { folder: packFolder, names, closedPacks, cacheBytes: ownBytes, tables, sharesTables };
+    const open = await openPacks(storage, packs);
     try {
       const held = heldOf(await readHeldFiles(storage, this.keys), (oid) => open.store.find(oid) >= 0);
-      return { manifest, held, readAtMs: this.#options.now(), packs: new SharedPacks(open) };
+      const cacheBytes = this.#options.cacheBytes - ownBytes;
+      const work = workOn(storage, open, { threads, packFolder, closedPacks, cacheBytes });
+      return { manifest, held, readAtMs: now(), packs: new SharedPacks(open, work) };
     } catch (error) {
       await open.close();
       throw error;

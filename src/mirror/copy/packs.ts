@@ -4,6 +4,7 @@
  */
 import { throwIfAborted } from '../../bytes/abort.ts';
 import { HotpackError } from '../../bytes/error.ts';
+import type { BitmapSource } from '../../pack/bitmap/load-bitmaps.ts';
 import type { ObjectStore } from '../../pack/object-store.ts';
 import { openObjectStore } from '../../pack/reading/open-object-store.ts';
 import type { OpenedPack, PackedObjects } from '../../pack/reading/packed-objects.ts';
@@ -26,6 +27,8 @@ export interface PackNames {
   /** How many of them, the first ones, are of class `branches`: one of these may have a bitmap. Default: all. */
   readonly closedPacks?: number;
   readonly tables?: PackTables | undefined;
+  /** Tables are made to be handed to other threads. */
+  readonly sharesTables?: boolean;
 }
 
 /** With its table, which whoever reads the same packs in another way shares. */
@@ -48,13 +51,7 @@ export async function openPacks(
     const store = openObjectStore({
       packs: sources,
       cacheBytes: packs.cacheBytes,
-      bitmap: {
-        closedPacks: packs.closedPacks ?? sources.length,
-        async read(name) {
-          const found = await storage.readAll(packKeys(packs.folder, name).bitmap, MAX_BITMAP_BYTES);
-          return found.kind === 'absent' ? undefined : found.bytes;
-        },
-      },
+      bitmap: bitmapSource(storage, packs.folder, packs.closedPacks ?? sources.length),
     });
     return {
       store,
@@ -68,6 +65,17 @@ export async function openPacks(
     await close();
     throw error;
   }
+}
+
+/** Bitmaps lie beside their packs; one of the first `closedPacks` may have one. */
+export function bitmapSource(storage: Storage, folder: string, closedPacks: number): BitmapSource {
+  return {
+    closedPacks,
+    async read(name) {
+      const found = await storage.readAll(packKeys(folder, name).bitmap, MAX_BITMAP_BYTES);
+      return found.kind === 'absent' ? undefined : found.bytes;
+    },
+  };
 }
 
 /** Rejects with `missing_object` where a file of a pack is not there; then nothing stays open. */
@@ -93,7 +101,8 @@ export async function openPackSources(
     ]);
     if (idx.kind === 'absent') throw missingPack(name);
     const source = { name, pack, idx: idx.bytes, rev: rev.kind === 'absent' ? undefined : rev.bytes };
-    const table = new PackTable(source);
+    const own = new PackTable(source);
+    const table = packs.sharesTables === true ? own.share() : own;
     return { pack, table: packs.tables?.keep(table) ?? table };
   };
   // All of them have ended before any is closed: one that opens late would stay open.
@@ -175,6 +184,6 @@ export async function removePacks(storage: Storage, folder: string, names: reado
   await storage.delete(keys.flatMap((one) => [one.bitmap, one.rev, one.pack]));
 }
 
-function missingPack(name: string): HotpackError {
+export function missingPack(name: string): HotpackError {
   return new HotpackError('missing_object', 'a pack that the manifest names is not there', { detail: { pack: name } });
 }

@@ -7,6 +7,8 @@ import type { ObjectStore } from '../../pack/object-store.ts';
 import type { PackedObjects } from '../../pack/reading/packed-objects.ts';
 import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 import { ofBranches, type Manifest } from '../catalog/manifest.ts';
+import type { StoreWork } from '../../pack/work/store-work.ts';
+import type { OpenStoreWork } from '../tasks.ts';
 import type { OpenPacks } from './packs.ts';
 
 /** To be released exactly once, by whoever was handed it. */
@@ -15,6 +17,8 @@ export interface MirrorSnapshot {
   /** Refs whose closure is in `store`. */
   readonly held: RefsSnapshot;
   readonly store: ObjectStore & PackedObjects;
+  /** On `store`, elsewhere where the platform has threads. Everything that walks belongs there. */
+  readonly work: StoreWork;
   release(): void;
 }
 
@@ -28,14 +32,16 @@ export function isInBranches({ manifest, store }: MirrorSnapshot, oid: Oid): boo
 
 /** Open packs that several snapshots share; closed when the last one has let go. Starts with one user. */
 export class SharedPacks {
+  readonly work: OpenStoreWork;
   /** Resolves when the last one has let go. */
   readonly unread: Promise<void>;
   readonly #packs: OpenPacks;
   readonly #letGo: () => void;
   #users = 1;
 
-  constructor(packs: OpenPacks) {
+  constructor(packs: OpenPacks, work: OpenStoreWork) {
     this.#packs = packs;
+    this.work = work;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.unread = promise;
     this.#letGo = resolve;
@@ -60,6 +66,7 @@ export class SharedPacks {
       manifest,
       held,
       store: this.#packs.store,
+      work: this.work,
       release: () => {
         if (released) return;
         released = true;
@@ -71,6 +78,7 @@ export class SharedPacks {
   release(): void {
     this.#users--;
     if (this.#users > 0) return;
+    void this.work.close();
     void this.#packs.close();
     this.#letGo();
   }

@@ -7,9 +7,6 @@
  * state of packs and refs (1 bit an object).
  */
 import type { Oid } from '../../bytes/oid.ts';
-import type { ObjectStore } from '../../pack/object-store.ts';
-import type { Bitset } from '../../pack/walk/bitset.ts';
-import { closure, reachesAll } from '../../pack/walk/reachable.ts';
 import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 import type { Stray } from '../catalog/manifest.ts';
 import { advertisedOids } from '../refs/tips.ts';
@@ -35,12 +32,10 @@ export function isYoung(stray: Stray, nowMs: number): boolean {
   return nowMs - stray.confirmedAtMs < CONFIRMED_MS;
 }
 
-const closures = new WeakMap<ObjectStore, { readonly key: string; readonly bits: Promise<Bitset> }>();
-
 /** Those of `wants` that upstream must confirm before they may be served. */
 export async function unconfirmedWants(question: ServableQuestion): Promise<readonly Oid[]> {
   const { snapshot, advertised, confirmedAtMs, nowMs, signal } = question;
-  const { store } = snapshot;
+  const { store, work } = snapshot;
   const shown = advertisedOids(advertised);
   const isConfirmed = (oid: Oid): boolean => nowMs - (confirmedAtMs.get(oid) ?? 0) < CONFIRMED_MS;
   const open = question.wants.filter((oid) => !shown.has(oid) && !isConfirmed(oid));
@@ -53,13 +48,13 @@ export async function unconfirmedWants(question: ServableQuestion): Promise<read
   if (asked.length === 0) return asked;
 
   const tips = [...shown].filter((oid) => store.find(oid) >= 0);
-  const reached = await reachesAll(store, { tips, targets: asked }, { signal });
+  const reached = await work.ask({ kind: 'reached', tips, targets: asked }, signal);
   const left = asked.filter((oid) => !reached.has(oid));
   if (left.length === 0) return left;
 
-  const roots = [...new Set([...tips, ...young.filter((oid) => store.find(oid) >= 0)])].toSorted();
-  const bits = await closureOf(store, roots, signal);
-  return left.filter((oid) => !bits.has(store.find(oid)));
+  const roots = [...new Set([...tips, ...young.filter((oid) => store.find(oid) >= 0)])];
+  const below = await work.ask({ kind: 'below', roots, targets: left }, signal);
+  return left.filter((oid) => !below.has(oid));
 }
 
 const letGoBy = new WeakMap<RefsSnapshot, { readonly advertised: RefsSnapshot; readonly hasLetGo: boolean }>();
@@ -72,19 +67,4 @@ function hasLetGo(held: RefsSnapshot, advertised: RefsSnapshot): boolean {
   const answer = held !== advertised && [...advertisedOids(held)].some((oid) => !shown.has(oid));
   letGoBy.set(held, { advertised, hasLetGo: answer });
   return answer;
-}
-
-async function closureOf(store: ObjectStore, roots: readonly Oid[], signal: AbortSignal): Promise<Bitset> {
-  const key = roots.join();
-  const present = closures.get(store);
-  if (present?.key === key) {
-    try {
-      return await present.bits;
-    } catch {
-      // Whoever made it has left: make it for ourselves.
-    }
-  }
-  const bits = closure(store, roots, { signal });
-  closures.set(store, { key, bits });
-  return bits;
 }

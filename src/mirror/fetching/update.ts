@@ -6,7 +6,7 @@ import { raceSignal, whileWorking } from '../../bytes/abort.ts';
 import { HotpackError } from '../../bytes/error.ts';
 import type { Oid } from '../../bytes/oid.ts';
 import { OBJ_COMMIT } from '../../pack/codec/object-type.ts';
-import { closure, reachesAll } from '../../pack/walk/reachable.ts';
+import { closure } from '../../pack/walk/reachable.ts';
 import type { RefsSnapshot } from '../../protocol/refs-snapshot.ts';
 import { failureOf } from '../../upstream/failure.ts';
 import { fetchPack, ownFetch } from '../../upstream/fetch-pack.ts';
@@ -217,7 +217,7 @@ async function noteStrays(
   refs: RefsSnapshot,
   signal: AbortSignal,
 ): Promise<void> {
-  const { store, manifest, held } = snapshot;
+  const { store, work, manifest, held } = snapshot;
   const shown = advertisedOids(refs);
   const strays = new Map<Oid, number>();
   for (const oid of advertisedOids(held)) strays.set(oid, 0);
@@ -225,7 +225,8 @@ async function noteStrays(
   for (const oid of strays.keys()) if (shown.has(oid) || store.find(oid) < 0) strays.delete(oid);
   if (strays.size > 0) {
     const tips = [...shown].filter((oid) => store.find(oid) >= 0);
-    for (const oid of await reachesAll(store, { tips, targets: [...strays.keys()] }, { signal })) strays.delete(oid);
+    const targets = [...strays.keys()];
+    for (const oid of await work.ask({ kind: 'reached', tips, targets }, signal)) strays.delete(oid);
   }
   const next = [...strays].map(([oid, confirmedAtMs]) => ({ oid, confirmedAtMs }));
   const unchanged = JSON.stringify(next) === JSON.stringify(manifest.strays);
@@ -249,7 +250,7 @@ async function isReplaced(
   if (tips.some((oid) => before.store.find(oid) >= 0)) return false;
   const heldTips = branchTips(before.held);
   if (heldTips.length === 0) return false;
-  const reached = await reachesAll(after.store, { tips, targets: heldTips }, { signal });
+  const reached = await after.work.ask({ kind: 'reached', tips, targets: heldTips }, signal);
   if (reached.size > 0) return false;
   // Commits are what tells a repository: an empty file or a licence is in many.
   const objects = (await closure(after.store, tips, { signal })).toNumbers();

@@ -15,6 +15,18 @@ import { PACK_HEADER_BYTES, PACK_TRAILER_BYTES } from '../codec/pack-header.ts';
 import { parseRev } from '../codec/rev.ts';
 import type { PackSource } from './packed-objects.ts';
 
+/** What a table consists of: plain data, from which another thread has the same table without reading or looking at anything. */
+export interface PackTableParts {
+  readonly name: string;
+  readonly packBytes: number;
+  /** The idx file. */
+  readonly idx: Uint8Array;
+  /** As in `PackTable`. */
+  readonly order: Uint32Array;
+  readonly positions: Uint32Array;
+  readonly starts: Uint32Array | Float64Array;
+}
+
 export class PackTable {
   readonly name: string;
   readonly packBytes: number;
@@ -26,6 +38,7 @@ export class PackTable {
   readonly positions: Uint32Array;
   /** By position: where the entry begins; one more at the end, where the trailer does. Rises strictly. */
   readonly starts: Uint32Array | Float64Array;
+  readonly #idxFile: Uint8Array;
 
   /** Bytes that it keeps in memory. */
   get tableBytes(): number {
@@ -33,17 +46,43 @@ export class PackTable {
     return idx.names.buffer.byteLength + order.byteLength + positions.byteLength + starts.byteLength;
   }
 
-  constructor(source: PackSource) {
-    this.name = source.name;
-    this.packBytes = source.pack.bytes;
-    this.idx = parseIdx(source.idx);
+  /** Parts are those of a table that was made before. */
+  constructor(from: PackSource | PackTableParts) {
+    this.name = from.name;
+    this.packBytes = 'pack' in from ? from.pack.bytes : from.packBytes;
+    this.#idxFile = from.idx;
+    this.idx = parseIdx(from.idx);
     this.objects = this.idx.objects;
+    if ('order' in from) {
+      this.order = from.order;
+      this.positions = from.positions;
+      this.starts = from.starts;
+      return;
+    }
     if (this.packBytes < PACK_HEADER_BYTES + PACK_TRAILER_BYTES) throw this.#malformed('it is cut short');
     const offsets = this.idx.offsets();
-    this.order = source.rev === undefined ? sortedOrder(offsets) : this.#orderOf(source.rev);
+    this.order = from.rev === undefined ? sortedOrder(offsets) : this.#orderOf(from.rev);
     this.positions = new Uint32Array(this.objects);
     this.starts = new (this.packBytes < 2 ** 32 ? Uint32Array : Float64Array)(this.objects + 1);
     this.#fill(offsets);
+  }
+
+  get parts(): PackTableParts {
+    const { name, packBytes, order, positions, starts } = this;
+    return { name, packBytes, idx: this.#idxFile, order, positions, starts };
+  }
+
+  /** The same table in memory that threads share: its parts are copied here, and no more where they are handed on. */
+  share(): PackTable {
+    const { name, packBytes, idx, order, positions, starts } = this.parts;
+    return new PackTable({
+      name,
+      packBytes,
+      idx: shared(idx),
+      order: shared(order),
+      positions: shared(positions),
+      starts: shared(starts),
+    });
   }
 
   offsetAt(rank: number): number {
@@ -108,4 +147,10 @@ export class PackTable {
 function sortedOrder(offsets: Uint32Array | Float64Array): Uint32Array {
   const order = Uint32Array.from(offsets.keys());
   return order.sort((left, right) => (offsets[left] as number) - (offsets[right] as number));
+}
+
+function shared<T extends Uint8Array | Uint32Array | Float64Array>(table: T): T {
+  const copy = new (table.constructor as new (buffer: SharedArrayBuffer) => T)(new SharedArrayBuffer(table.byteLength));
+  copy.set(table);
+  return copy;
 }

@@ -11,8 +11,6 @@
  * nobody parses. Holes and rewritten headers shift what follows; since a delta's base mostly precedes it, knowing where
  * each entry begins in the output is enough to do all this in one pass.
  *
- * Objects that are known to be whole packs, and nothing else, are not looked at one by one at all (`stream-whole-set.ts`).
- *
  * Input comes in windows of 1 MiB, the next one on its way while one is worked on.
  * Memory: what `selected-objects.ts` says, two windows, a chunk of output and, where an object is put together, that object.
  */
@@ -38,9 +36,7 @@ import { cutWindows, planWindows, WINDOW_BYTES } from './pack-windows.ts';
 import type { PackWindow } from './pack-windows.ts';
 import { readAhead } from './read-ahead.ts';
 import { SelectedObjects } from './selected-objects.ts';
-import { streamWholeSet } from './stream-whole-set.ts';
 import { deflateObject } from './whole-object.ts';
-import { wholeSetOf } from './whole-set.ts';
 
 type Store = ObjectStore & PackedObjects;
 
@@ -60,12 +56,6 @@ export async function* streamPack(
   query: PackQuery,
   options: PackOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const whole = query.ofsDelta ? wholeSetOf(query.objects) : undefined;
-  if (whole !== undefined) {
-    const { signal, counters = createPackCounters() } = options;
-    yield* streamWholeSet(store, whole, { signal, counters });
-    return;
-  }
   const writer = new PackWriter(store, query, options);
   for (let pack = 0; pack < store.packCount; pack++) yield* writer.writePack(pack);
   yield* writer.finish();

@@ -1,5 +1,5 @@
 /**
- * Selections that are nothing but whole packs, kept by what asked for them, so that a clone of all that the packs hold walks
+ * Answers that are nothing but whole packs, kept by what asked for them, so that a clone of all that the packs hold walks
  * nothing and hashes nothing once one has.
  *
  * A set takes from each of its packs all entries up to some offset; what lies behind is there a second time only (the bases that
@@ -10,12 +10,12 @@
  * Known to this process alone: the first one to ask after a restart pays for walk and checksum, some 4 ms of processor time for each
  * MiB, which a note at rest would not be worth.
  *
- * Memory: for each store and at most `MAX_SETS` of them, 4 bytes an object and the names that were wanted.
+ * Memory: for each store and at most `MAX_SETS` of them, the names that were wanted.
  */
 import type { Oid } from '../../bytes/oid.ts';
 import type { ObjectStore } from '../object-store.ts';
 import type { PackedObjects } from '../reading/packed-objects.ts';
-import { NO_OBJECTS, type Selection, type SelectionQuery } from '../selection.ts';
+import type { SelectionQuery } from '../selection.ts';
 import { indexOfObject } from './selected-objects.ts';
 
 type Store = ObjectStore & PackedObjects;
@@ -32,9 +32,9 @@ export interface WholePack {
 
 export interface WholeSet {
   readonly packs: readonly WholePack[];
-  readonly objects: Uint32Array;
-  /** SHA-1 of the set as one pack; undefined until it was streamed for the first time. */
-  checksum: Uint8Array | undefined;
+  readonly objects: number;
+  /** SHA-1 of the set as one pack; undefined while it was not streamed to its end. */
+  readonly checksum: Uint8Array | undefined;
 }
 
 interface KnownSet {
@@ -45,15 +45,16 @@ interface KnownSet {
 }
 
 const setsOf = new WeakMap<Store, KnownSet[]>();
-const setOfObjects = new WeakMap<Uint32Array, WholeSet>();
 
-/** The set that `objects`, of a selection, were taken from whole. */
-export function wholeSetOf(objects: Uint32Array): WholeSet | undefined {
-  return setOfObjects.get(objects);
+/** What `query` has selected, where that is whole packs. */
+export function wholeSetOf(store: Store, query: SelectionQuery, objects: Uint32Array): WholeSet | undefined {
+  if (!asksForHistory(store, query)) return undefined;
+  const packs = wholePacks(store, objects);
+  return packs && { packs, objects: objects.length, checksum: undefined };
 }
 
 /** What selecting would give, where that is known to be whole packs. */
-export function recallWholeSet(store: Store, query: SelectionQuery): Selection | undefined {
+export function recallWholeSet(store: Store, query: SelectionQuery): WholeSet | undefined {
   if (!asksForHistory(store, query)) return undefined;
   const wants = new Set(query.wants);
   const tags = new Set(query.includeTags.map(({ tag }) => tag));
@@ -64,21 +65,15 @@ export function recallWholeSet(store: Store, query: SelectionQuery): Selection |
       query.wants.every((oid) => holds(store, known.set, oid)) && [...tags].every((tag) => holds(store, known.set, tag))
     );
   });
-  if (found === undefined) return undefined;
-  return { objects: found.set.objects, clientHas: NO_OBJECTS, shallow: [], unshallow: [] };
+  return found?.set;
 }
 
-/** Keeps what `query` selected if it is whole packs. */
-export function rememberWholeSet(store: Store, query: SelectionQuery, { objects }: Selection): void {
-  if (!asksForHistory(store, query)) return;
-  const packs = wholePacks(store, objects);
-  if (packs === undefined) return;
-  const set: WholeSet = { packs, objects, checksum: undefined };
+/** Keeps what `query` has selected, as it was found by `wholeSetOf` and streamed. */
+export function rememberWholeSet(store: Store, query: SelectionQuery, set: WholeSet): void {
   const wants = new Set(query.wants);
   const tags = query.includeTags.flatMap(({ tag }) => (!wants.has(tag) && holds(store, set, tag) ? [tag] : []));
   const kept = setsOf.get(store) ?? [];
   setsOf.set(store, [{ set, wants, tags }, ...kept].slice(0, MAX_SETS));
-  setOfObjects.set(objects, set);
 }
 
 /** Whole histories for someone who has nothing. */

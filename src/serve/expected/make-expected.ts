@@ -14,7 +14,7 @@ import { makePack, questionOf } from '../fetch/mirror-pack.ts';
 import { planFetch } from '../fetch/plan-fetch.ts';
 
 export interface ExpectedParts {
-  readonly mirror: Pick<Mirror, 'peek' | 'knownRefs' | 'openScratch'>;
+  readonly mirror: Pick<Mirror, 'peek' | 'knownRefs'>;
   readonly answers: Pick<AnswerCache, 'find' | 'join' | 'maxExpectedBytes'>;
   readonly repository: Repository;
   readonly shapes: readonly CloneShape[];
@@ -57,7 +57,7 @@ async function makeOne(
         isExpected: true,
         make: (own) => {
           isTaken = true;
-          return makePack({ mirror, snapshot, query, question }, own);
+          return makePack({ snapshot, query, question }, own);
         },
       },
       signal,

@@ -6,9 +6,9 @@ import { answerKey, type AnswerQuestion } from '../../answers/answer-key.ts';
 import type { StoredAnswer } from '../../answers/stored/stored-answers.ts';
 import { forOneTaker, giveBack } from '../../bytes/give-back.ts';
 import type { MirrorSnapshot } from '../../mirror/copy/snapshot.ts';
-import { isReady } from '../../pack/walk/negotiate.ts';
 import type { SelectionQuery } from '../../pack/selection.ts';
-import { recallWholeSet } from '../../pack/writing/whole-set.ts';
+import { streamWholeSet } from '../../pack/writing/stream-whole-set.ts';
+import { recallWholeSet, type WholeSet } from '../../pack/writing/whole-set.ts';
 import type { FetchRequest } from '../../protocol/fetch-request.ts';
 import { writeV0Answer } from '../../protocol/fetch/v0-answer.ts';
 import { frameBand, PACK_BAND } from '../../protocol/side-band/frame.ts';
@@ -16,7 +16,7 @@ import type { ShallowInfo, WantedRef } from '../../protocol/fetch/v2-answer.ts';
 import { planV2Answer, writeV2Answer } from '../../protocol/fetch/v2-answer.ts';
 import { followedResponse } from '../body/followed-response.ts';
 import { storedResponse } from '../body/stored-response.ts';
-import { makePack, questionOf, select } from './mirror-pack.ts';
+import { makePack, questionOf } from './mirror-pack.ts';
 import type { Serving } from '../services.ts';
 import { uploadPackResponse } from '../services.ts';
 
@@ -32,7 +32,7 @@ const NOTHING_MOVES: ShallowInfo = { shallow: [], unshallow: [] };
 
 /** Takes over the snapshot, also where it rejects. */
 export async function answerFromMirror(serving: Serving, fetch: MirrorFetch): Promise<Response> {
-  const { answers, context, mirror } = serving;
+  const { answers, context } = serving;
   const { request, snapshot, query } = fetch;
   let isTaken = false;
   try {
@@ -47,16 +47,17 @@ export async function answerFromMirror(serving: Serving, fetch: MirrorFetch): Pr
     if (stored !== undefined)
       return await storedResponse(serving, request, { answer: stored, head: writeHead(stored.header) });
 
-    if (question.ofsDelta && recallWholeSet(snapshot.store, query) !== undefined) {
+    const copied = question.ofsDelta ? recallWholeSet(snapshot.store, query) : undefined;
+    if (copied !== undefined) {
       isTaken = true;
-      return await copiedResponse(serving, fetch, { question, head: writeHead(NOTHING_MOVES) });
+      return copiedResponse(serving, fetch, { whole: copied, head: writeHead(NOTHING_MOVES) });
     }
     const joined = await answers.join(
       {
         question,
         make: (signal) => {
           isTaken = true;
-          return makePack({ mirror, snapshot, query, question }, signal);
+          return makePack({ snapshot, query, question }, signal);
         },
       },
       context.signal,
@@ -79,16 +80,15 @@ export async function answerFromMirror(serving: Serving, fetch: MirrorFetch): Pr
 }
 
 /** Whole packs: a copy costs no more than reading it from another file would, so nobody follows it and it is not stored. */
-async function copiedResponse(
+function copiedResponse(
   serving: Serving,
-  { request, snapshot, query }: MirrorFetch,
-  { question, head }: { readonly question: AnswerQuestion; readonly head: Uint8Array },
-): Promise<Response> {
-  const made = await makePack({ mirror: serving.mirror, snapshot, query, question }, serving.context.signal);
+  { request, snapshot }: MirrorFetch,
+  { whole, head }: { readonly whole: WholeSet; readonly head: Uint8Array },
+): Response {
   const follower = {
-    packets: () => ownPackets(made.chunks),
+    packets: (signal: AbortSignal) => ownPackets(streamWholeSet(snapshot.store, whole, { signal })),
     onProgress: () => undefined,
-    leave: () => made.onEnd?.(),
+    leave: () => snapshot.release(),
   };
   return followedResponse(serving, request, {
     follower,
@@ -138,19 +138,19 @@ async function negotiate(
   };
 }
 
-async function suffice(serving: Serving, { store }: MirrorSnapshot, question: AnswerQuestion): Promise<boolean> {
+async function suffice(serving: Serving, { work }: MirrorSnapshot, question: AnswerQuestion): Promise<boolean> {
   const { readiness, context } = serving;
   const key = `${question.repository} ${answerKey(question)}`;
   const present = readiness.get(key);
   if (present !== undefined) return present;
   const { wants, haves } = question;
-  const ready = await isReady(store, { wants, common: haves }, { signal: context.signal });
+  const ready = await work.ask({ kind: 'ready', wants, common: haves }, context.signal);
   readiness.set(key, ready);
   return ready;
 }
 
 function boundary({ context }: Serving, { snapshot, query }: MirrorFetch): Promise<ShallowInfo> {
-  return select(snapshot.store, query, { signal: context.signal });
+  return snapshot.work.ask({ kind: 'boundary', query }, context.signal);
 }
 
 function taken(stored: StoredAnswer): ShallowInfo {

@@ -2,22 +2,15 @@
 import { costOfWork } from '../../answers/answer-cost.ts';
 import { type AnswerQuestion, tagsDigest } from '../../answers/answer-key.ts';
 import type { Made } from '../../answers/contract.ts';
-import type { Mirror } from '../../mirror/mirror.ts';
 import type { MirrorSnapshot } from '../../mirror/copy/snapshot.ts';
-import type { Selection, SelectionQuery } from '../../pack/selection.ts';
-import { createWalkCounters, type WalkOptions } from '../../pack/walk/contract.ts';
+import type { SelectionQuery } from '../../pack/selection.ts';
 import { commonHaves } from '../../pack/walk/negotiate.ts';
-import { selectObjects } from '../../pack/walk/select-objects.ts';
-import { createPackCounters } from '../../pack/writing/pack-query.ts';
-import { indexOfObject } from '../../pack/writing/selected-objects.ts';
-import { streamPack } from '../../pack/writing/stream-pack.ts';
-import { recallWholeSet, rememberWholeSet, wholeSetOf } from '../../pack/writing/whole-set.ts';
+import { rememberWholeSet } from '../../pack/writing/whole-set.ts';
 import type { FetchRequest } from '../../protocol/fetch-request.ts';
 import type { Repository } from '../../upstream/repository.ts';
 import { digestOfTags } from './annotated-tags.ts';
 
 export interface PackQuestion {
-  readonly mirror: Pick<Mirror, 'openScratch'>;
   /** Retained for this pack: released when it is made. */
   readonly snapshot: MirrorSnapshot;
   readonly query: SelectionQuery;
@@ -30,7 +23,7 @@ type AskedPack = Pick<FetchRequest, 'ofsDelta' | 'includeTag'>;
 /** The question that the mirror is asked: what names stand for is known, and of the haves only those count that are here. */
 export function questionOf(
   repository: Pick<Repository, 'key'>,
-  { request, snapshot, query }: Omit<PackQuestion, 'mirror' | 'question'> & { readonly request: AskedPack },
+  { request, snapshot, query }: Omit<PackQuestion, 'question'> & { readonly request: AskedPack },
 ): AnswerQuestion {
   return {
     repository: repository.key,
@@ -46,55 +39,35 @@ export function questionOf(
 }
 
 /** Selects and streams; lets go of the snapshot when it has ended, or failed to begin. */
-export async function makePack(ask: PackQuestion, signal: AbortSignal): Promise<Made> {
-  const { mirror, snapshot, query, question } = ask;
-  const { store } = snapshot;
-  const { ofsDelta } = question;
+export async function makePack({ snapshot, query, question }: PackQuestion, signal: AbortSignal): Promise<Made> {
   try {
-    const walked = createWalkCounters();
-    const selection = await select(store, query, { signal, counters: walked });
-    const { objects, clientHas, shallow, unshallow } = selection;
-    const written = createPackCounters();
-    const isWhole = wholeSetOf(objects) !== undefined && ofsDelta;
+    const pack = await snapshot.work.makePack({ query, ofsDelta: question.ofsDelta }, signal);
+    const { shallow, unshallow, objects, addedTags, walked, whole } = pack.head;
+    let deflated = 0;
+    async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+      const end = yield* pack.chunks;
+      ({ deflated } = end);
+      if (end.whole !== undefined) rememberWholeSet(snapshot.store, query, end.whole);
+    }
     return {
       kind: 'pack',
       header: { shallowInfo: { shallow, unshallow }, wantedRefs: [] },
-      chunks: streamPack(
-        store,
-        { objects, clientHas, ofsDelta, thin: query.thin },
-        { signal, counters: written, openScratch: () => mirror.openScratch() },
-      ),
-      objects: () => objects.length,
-      costUs: () =>
-        costOfWork({
-          walked: walked.commitsRead + walked.treesRead + walked.tagsRead + walked.sizesAsked,
-          selected: isWhole ? 0 : objects.length,
-          deflated: written.deflated,
-        }),
-      ...(question.tags === undefined ? {} : { variant: variantOf(snapshot, query, selection) }),
-      onEnd: () => snapshot.release(),
+      chunks: chunks(),
+      objects: () => objects,
+      costUs: (packBytes) =>
+        costOfWork(
+          whole === undefined
+            ? { walked, selected: objects, deflated, packBytes }
+            : { walked, selected: 0, deflated: 0, packBytes: 0 },
+        ),
+      ...(question.tags === undefined ? {} : { variant: tagsDigest(addedTags) }),
+      onEnd: () => {
+        pack.close();
+        snapshot.release();
+      },
     };
   } catch (error) {
     snapshot.release();
     throw error;
   }
-}
-
-/** Walks nothing where it is known that everything is asked for. */
-export async function select(
-  store: MirrorSnapshot['store'],
-  query: SelectionQuery,
-  options: WalkOptions,
-): Promise<Selection> {
-  const whole = recallWholeSet(store, query);
-  if (whole !== undefined) return whole;
-  const selection = await selectObjects(store, query, options);
-  rememberWholeSet(store, query, selection);
-  return selection;
-}
-
-/** The tags that go along: with these the answer is another one than with others. */
-function variantOf({ store }: MirrorSnapshot, query: SelectionQuery, { objects }: Selection): string {
-  const added = query.includeTags.filter(({ tag }) => indexOfObject(objects, store.find(tag)) >= 0);
-  return tagsDigest(added.map(({ tag }) => tag));
 }

@@ -53,11 +53,15 @@ async function packAtRest(
 
 function copyOver(storage: Storage, clock = { nowMs: 1000 }) {
   const damages: unknown[] = [];
-  const options = { storage, repositoryKey: KEY, cacheBytes: 1 << 20, now: () => clock.nowMs, onStored() {} };
+  const options = { storage, repositoryKey: KEY, cacheBytes: 1 << 20, threads: undefined, onStored() {} };
   const makeRoom = (): never => {
     throw new Error('there is room');
   };
-  return { copy: new LocalCopy({ ...options, makeRoom, onDamage: (error) => damages.push(error) }), clock, damages };
+  return {
+    copy: new LocalCopy({ ...options, now: () => clock.nowMs, makeRoom, onDamage: (error) => damages.push(error) }),
+    clock,
+    damages,
+  };
 }
 
 const publication = (pack: PackRecord, builtOn: readonly string[] = []): Publication => ({

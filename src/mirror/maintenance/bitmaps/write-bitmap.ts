@@ -33,8 +33,7 @@ export async function writeBitmap(context: MirrorContext, signal: AbortSignal): 
     if (base === undefined) return 'nothing';
     const bitmapOf = (packName: string): string => packKeys(copy.keys.packFolder, packName).bitmap;
     // Looked for anew, since another process may have made it; one that is damaged is as good as none.
-    snapshot.store.forgetBitmap();
-    if ((await snapshot.store.bitmaps?.()) !== undefined) return 'present';
+    if (await snapshot.work.ask({ kind: 'bitmapped' }, signal)) return 'present';
     const task: BitmapParams = {
       kind: 'bitmap',
       packFolder: copy.keys.packFolder,
@@ -53,7 +52,7 @@ export async function writeBitmap(context: MirrorContext, signal: AbortSignal): 
     );
     // Packs may have been opened anew meanwhile, and looked for the file in vain.
     const current = await copy.snapshot(signal);
-    current?.store.forgetBitmap();
+    current?.work.forgetBitmap();
     current?.release();
     return 'written';
   } finally {

@@ -9,7 +9,8 @@ import { selectObjects } from '../../../../src/pack/walk/select-objects.ts';
 import { createPackCounters, type PackCounters } from '../../../../src/pack/writing/pack-query.ts';
 import { WINDOW_BYTES } from '../../../../src/pack/writing/pack-windows.ts';
 import { streamPack } from '../../../../src/pack/writing/stream-pack.ts';
-import { recallWholeSet, rememberWholeSet, wholeSetOf } from '../../../../src/pack/writing/whole-set.ts';
+import { streamWholeSet } from '../../../../src/pack/writing/stream-whole-set.ts';
+import { recallWholeSet, rememberWholeSet, wholeSetOf, type WholeSet } from '../../../../src/pack/writing/whole-set.ts';
 import { gitSync } from '../../../support/git.ts';
 import {
   addHistory,
@@ -37,17 +38,35 @@ function query(parts: Partial<SelectionQuery>): SelectionQuery {
   };
 }
 
-async function select(store: Store, asked: SelectionQuery): Promise<Uint32Array> {
-  const selection = await selectObjects(store, asked, { signal });
-  rememberWholeSet(store, asked, selection);
-  return selection.objects;
+async function select(
+  store: Store,
+  asked: SelectionQuery,
+): Promise<{ readonly objects: Uint32Array; readonly set: WholeSet | undefined }> {
+  const { objects } = await selectObjects(store, asked, { signal });
+  const set = wholeSetOf(store, asked, objects);
+  if (set !== undefined) rememberWholeSet(store, asked, set);
+  return { objects, set };
 }
 
-async function write(
-  store: Store,
-  objects: Uint32Array,
-  ofsDelta = true,
-): Promise<{ readonly pack: Buffer; readonly counters: PackCounters }> {
+interface Written {
+  readonly pack: Buffer;
+  readonly counters: PackCounters;
+  readonly set: WholeSet;
+}
+
+async function copy(store: Store, set: WholeSet | undefined): Promise<Written> {
+  const counters = createPackCounters();
+  const chunks: Uint8Array[] = [];
+  const stream = streamWholeSet(store, set as WholeSet, { signal, counters });
+  for (;;) {
+    const { done, value } = await stream.next();
+    if (done === true) return { pack: Buffer.concat(chunks), counters, set: value };
+    chunks.push(value);
+  }
+}
+
+/** Entry by entry. */
+async function write(store: Store, objects: Uint32Array, ofsDelta = true): Promise<Omit<Written, 'set'>> {
   const counters = createPackCounters();
   const chunks: Uint8Array[] = [];
   const asked = { objects, clientHas: NO_OBJECTS, ofsDelta, thin: false };
@@ -85,7 +104,7 @@ describe('one pack', () => {
     await select(store, query({ wants }));
     const before = { ...store.counters };
     const recalled = recallWholeSet(store, query({ wants: wants.toReversed() }));
-    const { pack, counters } = await write(store, recalled?.objects as Uint32Array);
+    const { pack, counters } = await copy(store, recalled);
     expect(pack.equals(await (sources[0] as PackSource).pack.read(0, store.packBytes(0)))).toBe(true);
     expect(counters).toMatchObject({ bytesHashed: 0, bytesWritten: pack.length, objects: store.objectCount });
     expect(store.counters).toEqual({
@@ -120,14 +139,14 @@ describe('one pack', () => {
   it('is no whole where something in it is not asked for', async () => {
     const store = open();
     const wanted = query({ wants: [gitSync(['rev-parse', 'main~1'], { cwd: folder }).trim()] });
-    expect(wholeSetOf(await select(store, wanted))).toBeUndefined();
+    expect((await select(store, wanted)).set).toBeUndefined();
     expect(recallWholeSet(store, wanted)).toBeUndefined();
   });
 
   it('is written entry by entry for who takes no deltas by distance', async () => {
     const store = open();
-    const objects = await select(store, query({ wants }));
-    expect(wholeSetOf(objects)).toBeDefined();
+    const { objects, set } = await select(store, query({ wants }));
+    expect(set).toBeDefined();
     const { pack, counters } = await write(store, objects, false);
     expect(counters.bytesHashed).toBe(pack.length - 20);
     expectSound(pack, folder);
@@ -165,17 +184,18 @@ describe('several packs', () => {
     expect(sources).toHaveLength(3);
     expect(store.objectCount).toBeGreaterThan(distinct);
     const wants = tips(folder);
-    const objects = await select(store, query({ wants }));
-    const ends = wholeSetOf(objects)?.packs.map(({ pack, end }) => store.packBytes(pack) - end);
+    const { set } = await select(store, query({ wants }));
+    const ends = set?.packs.map(({ pack, end }) => store.packBytes(pack) - end);
     expect(ends?.[0]).toBe(20);
     expect(ends?.every((tail) => tail > 20)).toBe(false);
     expect(Math.max(...(ends ?? []))).toBeGreaterThan(20);
-    const first = await write(store, objects);
+    const first = await copy(store, set);
+    rememberWholeSet(store, query({ wants }), first.set);
     expectSound(first.pack, folder);
     expect(first.counters).toMatchObject({ bytesHashed: first.pack.length - 20, bytesWritten: first.pack.length });
     expect(first.counters.objects).toBe(distinct);
     const again = recallWholeSet(store, query({ wants }));
-    const second = await write(store, again?.objects as Uint32Array);
+    const second = await copy(store, again);
     expect(second.pack.equals(first.pack)).toBe(true);
     expect(second.counters).toMatchObject({ bytesHashed: 0, deflated: 0, bytesWritten: second.pack.length });
   });
@@ -196,10 +216,10 @@ describe('several packs', () => {
     const store = openObjectStore({ packs: sources, cacheBytes: 2 ** 20 });
     const wants = tips(folder, 'refs/heads', 'refs/tags');
     const pulled = tips(folder, 'refs/pull');
-    const objects = await select(store, query({ wants }));
-    expect(wholeSetOf(objects)?.packs.map(({ pack }) => pack)).toEqual([0]);
+    const { objects, set } = await select(store, query({ wants }));
+    expect(set?.packs.map(({ pack }) => pack)).toEqual([0]);
     expect(recallWholeSet(store, query({ wants: [...wants, ...pulled] }))).toBeUndefined();
-    const { pack } = await write(store, objects);
+    const { pack } = await copy(store, set);
     const client = emptyRepository('client');
     gitBytes(['index-pack', '--strict', '--stdin'], client, pack);
     expect(knownObjects(client).size).toBe(objects.length);
@@ -209,7 +229,8 @@ describe('several packs', () => {
     const folder = emptyRepository('duplicates');
     (PACK_LAYOUTS['several packs with duplicates'] as (at: string) => void)(folder);
     const store = openObjectStore({ packs: packSources(folder), cacheBytes: 2 ** 20 });
-    const { pack, counters } = await write(store, await select(store, query({ wants: tips(folder) })));
+    const { objects, set } = await select(store, query({ wants: tips(folder) }));
+    const { pack, counters } = set === undefined ? await write(store, objects) : await copy(store, set);
     expect(counters.objects).toBe(knownObjects(folder).size);
     expectSound(pack, folder);
   });

@@ -1,8 +1,12 @@
 import { getEventListeners } from 'node:events';
 import { afterEach, expect, test } from 'vitest';
-import { createPackThreads, type PackThreadPool, type PackThreadsOptions } from '../../../adapters/pack-threads.ts';
-import { HotpackError } from '../../../src/bytes/error.ts';
-import type { IngestParams } from '../../../src/mirror/tasks.ts';
+import {
+  createPackThreads,
+  type PackThreadPool,
+  type PackThreadsOptions,
+} from '../../../../adapters/threads/pack-threads.ts';
+import { HotpackError } from '../../../../src/bytes/error.ts';
+import type { IngestParams } from '../../../../src/mirror/tasks.ts';
 
 const pools: PackThreadPool[] = [];
 afterEach(async () => {
@@ -11,7 +15,14 @@ afterEach(async () => {
 
 function open(options: Partial<PackThreadsOptions> = {}): PackThreadPool {
   const entry = new URL('./thread-fixture.ts', import.meta.url);
-  const pool = createPackThreads({ entry, storage: { kind: 'fs', folder: '/nowhere' }, threads: 1, ...options });
+  const pool = createPackThreads({
+    entry,
+    storage: { kind: 'fs', folder: '/nowhere' },
+    caching: { memoryBytes: 0, disk: undefined },
+    threads: 1,
+    servingThreads: 1,
+    ...options,
+  });
   pools.push(pool);
   return pool;
 }

@@ -1,10 +1,10 @@
 /** A pack thread whose tasks are told by their pack's name what to do instead of indexing. */
 import { parentPort, threadId, type MessagePort } from 'node:worker_threads';
-import { serveTasks } from '../../../adapters/thread-tasks.ts';
-import { HotpackError } from '../../../src/bytes/error.ts';
-import type { IngestParams } from '../../../src/mirror/tasks.ts';
+import { serveTasks, type ThreadWork } from '../../../../adapters/threads/thread-tasks.ts';
+import { HotpackError } from '../../../../src/bytes/error.ts';
+import type { IngestParams } from '../../../../src/mirror/tasks.ts';
 
-serveTasks(parentPort as MessagePort, async (task, chunks, signal) => {
+const runTask: ThreadWork['runTask'] = async (task, chunks, signal) => {
   const { packName } = task as IngestParams;
   switch (packName) {
     case 'count': {
@@ -37,4 +37,9 @@ serveTasks(parentPort as MessagePort, async (task, chunks, signal) => {
     default:
       throw new Error(`no such task: ${packName}`);
   }
+};
+
+serveTasks(parentPort as MessagePort, {
+  runTask,
+  openStore: () => Promise.reject(new Error('this thread opens no packs')),
 });

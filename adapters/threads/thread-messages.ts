@@ -1,10 +1,20 @@
 /** What the serving thread and a pack thread say to each other. Plain data; `bytes` are transferred, never shared. */
-import { HotpackError, type ErrorCode } from '../src/bytes/error.ts';
-import type { PackTask } from '../src/mirror/tasks.ts';
-import type { StoragePlace } from './open-storage.ts';
+import { HotpackError, type ErrorCode } from '../../src/bytes/error.ts';
+import type { PackTask, StorePlace } from '../../src/mirror/tasks.ts';
+import type { AskedPack, PackHead, StoreQuestion } from '../../src/pack/work/store-work.ts';
+import type { ReadCaching, StoragePlace } from '../open-storage.ts';
 
-/** What a thread needs to open the storage for itself: only kinds that several threads can see. */
-export type ThreadStorage = Exclude<StoragePlace, { readonly kind: 'memory' }>;
+/** What a thread is started with. */
+export interface ThreadData {
+  /** What it needs to open the storage for itself: only kinds that several threads can see. */
+  readonly storage: SharedPlace;
+  /** Of what work on open packs reads. */
+  readonly caching: ReadCaching;
+  /** It yields to those who serve. */
+  readonly isBackground: boolean;
+}
+
+export type SharedPlace = Exclude<StoragePlace, { readonly kind: 'memory' }>;
 
 export type ToThread =
   | { readonly kind: 'start'; readonly id: number; readonly task: PackTask }
@@ -12,11 +22,22 @@ export type ToThread =
   | { readonly kind: 'end'; readonly id: number }
   /** The source of the chunks failed: the task sees this error where it reads. */
   | { readonly kind: 'source_failed'; readonly id: number; readonly error: SentError }
-  | { readonly kind: 'abort'; readonly id: number };
+  | { readonly kind: 'abort'; readonly id: number }
+  /** From now on `store` names these packs. */
+  | { readonly kind: 'open_store'; readonly store: number; readonly place: StorePlace }
+  | { readonly kind: 'close_store'; readonly store: number }
+  | { readonly kind: 'forget_bitmap'; readonly store: number }
+  | { readonly kind: 'ask'; readonly id: number; readonly store: number; readonly question: StoreQuestion }
+  | { readonly kind: 'make_pack'; readonly id: number; readonly store: number; readonly asked: AskedPack }
+  /** So many bytes of the pack were taken: as many may follow. */
+  | { readonly kind: 'took'; readonly id: number; readonly bytes: number };
 
 export type FromThread =
   /** The task took that many bytes: as many may follow. */
   | { readonly kind: 'taken'; readonly id: number; readonly bytes: number }
+  /** Of a pack, before its first byte. */
+  | { readonly kind: 'head'; readonly id: number; readonly head: PackHead }
+  | { readonly kind: 'made'; readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'done'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'failed'; readonly id: number; readonly error: SentError };
 
