@@ -13,16 +13,16 @@ import { openServedStorage } from './threads/open-threads.ts';
 import { createNodeFetch } from './node-fetch.ts';
 import { warnUnknownSettings } from './unknown-settings.ts';
 
-// What streams leave behind is buffers outside the heap, which only a collection frees; few small objects come with them, so
-// a young generation that grows lets hundreds of megabytes wait. Kept at its first size it is collected often, and cheaply.
-setFlagsFromString('--semi-space-growth-factor=1');
-
 process.on('uncaughtException', fail);
 const { config, warnings } = readConfig();
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
 warnUnknownSettings(warnings, config, log);
 const entry = new URL('./pack-thread.js', import.meta.url);
 const { place, storage, threads } = await openServedStorage(config, entry).catch(fail);
+// What streams leave behind is buffers outside the heap, which only a collection frees; few small objects come with them, so
+// a young generation that grows lets hundreds of megabytes wait. Kept at its first size it is collected often, and cheaply.
+// A thread that starts under other flags than Node was built with compiles all of Node's own modules: so not before the first runs.
+void (threads?.online ?? Promise.resolve()).then(() => setFlagsFromString('--semi-space-growth-factor=1'));
 const kv = await openKv(config.kv, async () => storage).catch(fail);
 const app = createApp(
   {

@@ -28,6 +28,8 @@ export interface PackThreadsOptions extends Omit<ThreadData, 'isBackground'> {
 }
 
 export interface PackThreadPool extends PackThreads {
+  /** Resolves when the thread that is started at once runs. */
+  readonly online: Promise<void>;
   /** Ends the threads; running tasks reject. */
   close(): Promise<void>;
 }
@@ -39,8 +41,9 @@ export function createPackThreads(options: PackThreadsOptions): PackThreadPool {
   const background = pool(true, threads);
   const serving = pool(false, servingThreads);
   // Started before it is needed: the first client need not wait for it.
-  serving.leastBusy();
+  const { online } = serving.leastBusy();
   return {
+    online,
     run: (task, chunks, signal) => runTask(background.leastBusy(), task, { chunks, signal }),
     openStore: (place) => new ThreadedStore(serving, place),
     async close() {

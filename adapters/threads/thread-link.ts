@@ -33,6 +33,8 @@ interface Waiting {
 }
 
 export class ThreadLink {
+  /** Resolves when it runs, or has ended. */
+  readonly online: Promise<void>;
   readonly #worker: Worker;
   readonly #stopWithinMs: number;
   readonly #waiting = new Map<number, Waiting>();
@@ -44,11 +46,15 @@ export class ThreadLink {
     this.#stopWithinMs = stopWithinMs;
     this.#worker = new Worker(entry, { workerData: data });
     this.#worker.unref();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.online = promise;
+    this.#worker.once('online', resolve);
     this.#worker.on('message', (message: FromThread) => this.#receive(message));
     this.#worker.on('messageerror', (error) => this.#end(error));
     this.#worker.on('error', (error) => (this.#crash = error instanceof Error ? error : new Error(String(error))));
     this.#worker.on('exit', (code) => {
       onEnd();
+      resolve();
       const lost = new Error(`a pack thread ended with ${code}`, { cause: this.#crash });
       for (const waiting of this.#waiting.values()) waiting.lose(lost);
       if (!this.#closing) onLost?.(lost);

@@ -1,4 +1,7 @@
-/** The packs that the serving thread has open, as its threads have them: each is opened here when it is first asked about. */
+/**
+ * The packs that the serving thread has open, as its threads have them: opened as soon as they are named, so that they can be read
+ * also where they are removed afterwards; where that fails, again by who asks.
+ */
 import { HotpackError } from '../../src/bytes/error.ts';
 import type { OpenStoreWork, StorePlace } from '../../src/mirror/tasks.ts';
 import type { AskedPack, PackInMaking, StoreAnswer, StoreQuestion } from '../../src/pack/work/store-work.ts';
@@ -20,6 +23,7 @@ export class ThreadStores {
 
   open(store: number, place: StorePlace): void {
     this.#known.set(store, { place, opening: undefined });
+    this.#work(store).catch(() => undefined);
   }
 
   close(store: number): void {
@@ -48,7 +52,9 @@ export class ThreadStores {
 
   #work(store: number): Promise<OpenStoreWork> {
     const known = this.#known.get(store);
-    if (known === undefined) throw new HotpackError('invalid_argument', 'these packs are not open any more');
+    if (known === undefined) {
+      return Promise.reject(new HotpackError('invalid_argument', 'these packs are not open any more'));
+    }
     if (known.opening !== undefined) return known.opening;
     const opening = this.#openStore(known.place);
     known.opening = opening;

@@ -1,6 +1,6 @@
 /**
- * Open packs as the serving thread asks about them: each question goes to the thread that has least to do, which opens the packs when
- * it is first asked. A pack comes back as it is written, at most `PACK_WINDOW_BYTES` of it ahead of who takes it; its chunks
+ * Open packs as the serving thread asks about them: each question goes to the thread that has least to do. One opens the packs at
+ * once, others when they are first asked. A pack comes back as it is written, at most `PACK_WINDOW_BYTES` of it ahead of who takes it; its chunks
  * are transferred, not copied.
  */
 import { forOneTaker, giveBack } from '../../src/bytes/give-back.ts';
@@ -29,6 +29,7 @@ export class ThreadedStore implements OpenStoreWork {
   constructor(pool: ThreadPool, place: StorePlace) {
     this.#pool = pool;
     this.#place = { ...place, cacheBytes: Math.floor(place.cacheBytes / pool.size) };
+    this.#link();
   }
 
   async ask<Q extends StoreQuestion>(question: Q, signal: AbortSignal): Promise<StoreAnswer<Q>> {

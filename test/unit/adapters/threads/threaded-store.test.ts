@@ -164,14 +164,24 @@ describe('real packs', () => {
     });
   });
 
-  test('packs that went before they were first asked about fail, and those that are there again do not', async () => {
+  test('packs that are not there fail who asks, until they are', async () => {
     const away = `${folder}.away`;
-    const threaded = threads(REAL, folder).openStore(place);
     renameSync(join(folder, PACK_FOLDER), away);
+    const threaded = threads(REAL, folder).openStore(place);
     const question = { kind: 'ready', wants: [name('main')], common: [name('main')] } as const;
     await expect(threaded.ask(question, signal)).rejects.toMatchObject({ code: 'missing_object' });
     renameSync(away, join(folder, PACK_FOLDER));
     expect(await threaded.ask(question, signal)).toBe(true);
+  });
+
+  test('packs that go once they are open are read on', async () => {
+    const away = `${folder}.away`;
+    const threaded = threads(REAL, folder).openStore(place);
+    await threaded.ask({ kind: 'bitmapped' }, signal);
+    renameSync(join(folder, PACK_FOLDER), away);
+    const asked = { query: query({ wants: [name('main')] }), ofsDelta: true };
+    expect((await made(threaded, asked)).head.objects).toBeGreaterThan(100);
+    renameSync(away, join(folder, PACK_FOLDER));
   });
 });
 
