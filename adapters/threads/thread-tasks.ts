@@ -13,7 +13,7 @@ import { ThreadStores, type OpenStore } from './thread-stores.ts';
 import { Window } from './window.ts';
 
 /** Of a pack, ahead of who takes it. */
-const PACK_WINDOW_BYTES = 2 * 2 ** 20;
+const PACK_WINDOW_BYTES = 2 ** 20;
 
 export interface ThreadWork {
   readonly runTask: (task: PackTask, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal) => Promise<unknown>;

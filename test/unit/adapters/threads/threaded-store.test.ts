@@ -14,7 +14,7 @@ import { gitSync, temporaryFolder } from '../../../support/git.ts';
 import { addHistory, emptyRepository } from '../../../support/packed-repository.ts';
 
 const PACK_FOLDER = 'mirrors/up/a/b.git/objects/pack';
-const WINDOW_BYTES = 2 * 2 ** 20;
+const WINDOW_BYTES = 2 ** 20;
 /** Of the fixture. */
 const CHUNK_BYTES = 2 ** 18;
 const REAL = new URL('../../../../adapters/threads/pack-thread.ts', import.meta.url);
