@@ -14,6 +14,7 @@ import { parseMirrorTask, writeMirrorTask, type MirrorTask } from './mirror/edge
 import { RequestMirrors } from './mirror/edge/request-mirrors.ts';
 import { listMirrors } from './mirror/list-mirrors.ts';
 import { evictDown } from './mirror/maintenance/space/eviction.ts';
+import { FillRooms, type Heat } from './mirror/maintenance/space/fill-rooms.ts';
 import { maxBytesOf } from './mirror/maintenance/space/max-bytes.ts';
 import type { Mirror } from './mirror/mirror.ts';
 import type { KeepAlive } from './mirror/mirrors.ts';
@@ -30,6 +31,7 @@ import { BoundedMap } from './upstream/bounded-map.ts';
 import type { Upstream } from './upstream/contract.ts';
 import type { Repository } from './upstream/repository.ts';
 import type { PassOutcome, Warm, WarmedRepository } from './warm/contract.ts';
+import { readHeat, writeHeat } from './warm/edge/counted-heat.ts';
 import { createEdgeWarm } from './warm/edge/edge-warm.ts';
 import { writeOutcome, writePass } from './warm/edge/report.ts';
 import { runPass } from './warm/pass.ts';
@@ -105,6 +107,7 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
   /** Ahead of those who ask, where there is warming, and an event that has the time. */
   const makesAnswers = config.prewarmMostClonedRepos > 0 && config.packCacheBytes > 0 && queue !== undefined;
   const holder = createInstanceName();
+  const stored = { storage, maxBytes: () => maxBytesOf(config.maxBytes, storage), known: () => new Map(), now };
   let askedPassAtMs = Number.NEGATIVE_INFINITY;
 
   /** Makes what clients of a repository will ask for, in the event that warmed it. */
@@ -132,6 +135,7 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
       own.set(repository.name, mirror);
       return mirror;
     };
+    const rooms = new FillRooms(stored);
     return {
       storage,
       upstream,
@@ -142,6 +146,11 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
       mirrorOf,
       ...(makesAnswers ? { makeAnswers: answersAhead(mirrorOf, keepAlive) } : {}),
       listMirrors: (signal: AbortSignal) => listMirrors(storage, config.upstreams, signal),
+      roomFor: (heat: Heat, signal: AbortSignal) => rooms.of(heat, signal),
+      heatOf: async (repository: Repository, signal: AbortSignal): Promise<Heat | undefined> =>
+        (await stored.maxBytes()) === undefined
+          ? undefined
+          : readHeat(storage, { repository, askedAtMs: mirrorOf(repository).lastAskedAtMs }, signal),
       fetchTimeoutMs: config.fetchTimeoutMs,
       cloneTimeoutMs: config.cloneTimeoutMs,
       histogramTimeoutMs: HISTOGRAM_TIMEOUT_MS,
@@ -181,6 +190,15 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
     }
   }
 
+  /** To those who carry out what a pass hands over, wherever that is. */
+  async function tellHeat(clones: ReadonlyMap<string, number>, signal: AbortSignal): Promise<void> {
+    try {
+      if ((await stored.maxBytes()) !== undefined) await writeHeat(storage, clones, signal);
+    } catch (error) {
+      logger.warn('storage_failed', { job: 'prewarm', error });
+    }
+  }
+
   /** Hands over whoever is to be warmed. What became of the pass is told by the store, and what of them by those who do it. */
   async function pass(): Promise<RunOutcome> {
     const deadline = createDeadline({ timeoutMs: IN_QUEUE_MS, operation: 'the warm pass' });
@@ -204,9 +222,10 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
       const outcome = await runPass(
         {
           ...warmingDeps(() => undefined),
+          onCounted: tellHeat,
           warm: async ({ repository }) => {
             handedOver.push(repository.key);
-            await handOver({ repository, wants: [], askedAtMs: startedAtMs });
+            await handOver({ repository, wants: [], askedAtMs: startedAtMs, askedBy: 'pass' });
             return { kind: 'ended', result: { repo: repository.name, path: 'fetch', status: 'skipped', ms: 0 } };
           },
         },
@@ -228,11 +247,7 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
 
   /** Where no process lives on that sees what is stored, by what the store itself says. */
   async function evict(signal: AbortSignal): Promise<RunOutcome> {
-    const maxBytes = (): Promise<number | undefined> => maxBytesOf(config.maxBytes, storage);
-    await evictDown(
-      { storage, maxBytes, known: () => new Map(), onEvicted: () => undefined, now, logger, metrics },
-      signal,
-    );
+    await evictDown({ ...stored, onEvicted: () => undefined, logger, metrics }, signal);
     const gone = await evictAnswers({ storage, maxBytes: config.packCacheBytes, now }, signal);
     if (gone > 0) metrics.evictions.add({ what: 'answers' }, gone);
     return 'done';
@@ -252,7 +267,7 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
     upstreams: config.upstreams,
     claims: createClaims({ storage, holder, now }),
     now,
-    handOver: (repository) => handOver({ repository, wants: [], askedAtMs: now() }),
+    handOver: (repository) => handOver({ repository, wants: [], askedAtMs: now(), askedBy: 'somebody' }),
     // One `Warm` for each event, which is over before its answer is.
     ...(queue === undefined
       ? {

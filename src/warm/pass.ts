@@ -27,6 +27,8 @@ export interface PassDeps {
   readonly popularity: Pick<Popularity, 'top' | 'traffic'>;
   /** Rejects only when the signal fires. Where it waits it is never `held`. */
   readonly warm: (candidate: Candidate, how: WarmHow) => Promise<Attempt>;
+  /** Told of all clones within the window, by `Repository.key`, the most cloned first, before anything is warmed. Never rejects. */
+  readonly onCounted?: (clones: ReadonlyMap<string, number>, signal: AbortSignal) => Promise<void>;
   readonly now: () => number;
   readonly logger: Logger;
 }
@@ -71,6 +73,7 @@ export async function runPass(
   const gone = await stillGone(deps, options, signal);
   const here = await mirrorsHere(deps, signal);
   const clones = histogram.clonesByKey;
+  await deps.onCounted?.(clones, signal);
   const candidate = (repository: Repository, wasHere: boolean): Candidate => ({
     repository,
     wasHere,

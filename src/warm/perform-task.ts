@@ -5,8 +5,10 @@
 import { createDeadline } from '../bytes/abort.ts';
 import { HotpackError } from '../bytes/error.ts';
 import type { MirrorTask } from '../mirror/edge/mirror-task.ts';
+import type { Heat } from '../mirror/maintenance/space/fill-rooms.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Repository } from '../upstream/repository.ts';
 import type { WarmedRepository } from './contract.ts';
 import { noteGone, type GoneDeps } from './pass.ts';
 import { warmRepository, type Attempt, type Staged, type WarmingDeps } from './warm-repository.ts';
@@ -18,6 +20,8 @@ export interface TaskDeps extends WarmingDeps, GoneDeps {
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'prewarmRepoSeconds'>;
   readonly histogramTimeoutMs: number;
+  /** What the last pass has counted. Undefined: there is no limit to keep to. Rejects where the store fails, and with `aborted`. */
+  readonly heatOf: (repository: Repository, signal: AbortSignal) => Promise<Heat | undefined>;
   /** Told what became of it, whether or not it is to be tried again. Never rejects. */
   readonly onEnded: (task: MirrorTask, result: WarmedRepository) => Promise<void>;
 }
@@ -32,7 +36,7 @@ export interface TaskLimits {
 /** Never rejects. */
 export async function performTask(deps: TaskDeps, task: MirrorTask, limits: TaskLimits): Promise<TaskOutcome> {
   const { logger, metrics } = deps;
-  const { repository, wants, askedAtMs } = task;
+  const { repository, wants, askedAtMs, askedBy } = task;
   const tooLarge = new AbortController();
   const deadline = createDeadline({
     parents: [tooLarge.signal],
@@ -43,6 +47,7 @@ export async function performTask(deps: TaskDeps, task: MirrorTask, limits: Task
   let attempt: Attempt | Staged;
   try {
     const wasHere = await deps.mirrorOf(repository).isHere(signal);
+    const heat = askedBy === 'pass' ? await deps.heatOf(repository, signal) : undefined;
     attempt = await warmRepository(
       deps,
       {
@@ -50,6 +55,7 @@ export async function performTask(deps: TaskDeps, task: MirrorTask, limits: Task
         wasHere,
         waits: false,
         wants,
+        ...(heat === undefined ? {} : { heat }),
         // Objects by hash are no part of what others have done.
         ...(wants.length === 0 ? { notDoneSinceMs: askedAtMs } : {}),
         onProgress: (progress) => {

@@ -7,7 +7,7 @@
  */
 import { isHotpackError } from '../bytes/error.ts';
 import type { PeriodicJobs, RunOutcome } from '../jobs/periodic.ts';
-import { repositoryKeyOf } from '../mirror/keys.ts';
+import { mirrorKeys, repositoryKeyOf } from '../mirror/keys.ts';
 import type { Heat } from '../mirror/maintenance/space/fill-rooms.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -208,7 +208,8 @@ export function createWarm(deps: WarmDeps, options: WarmOptions): LastingWarm {
 
 function heatOf(deps: WarmDeps, { repository, clones, clonesOf }: Candidate): Heat {
   const askedAtMs = deps.mirrorOf(repository).lastAskedAtMs ?? Number.NEGATIVE_INFINITY;
-  return { clones, askedAtMs, clonesOf: (root) => clonesOf(repositoryKeyOf(root)) };
+  const { root } = mirrorKeys(repository.key);
+  return { root, clones, askedAtMs, clonesOf: (other) => clonesOf(repositoryKeyOf(other)) };
 }
 
 function isHere(deps: WarmDeps, repository: Repository): Promise<boolean> {

@@ -2,9 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { importClones } from '../../src/popularity/histogram/transfer.ts';
-import { dayOf } from '../../src/popularity/histogram/day.ts';
-import { openCloudflareKv, type CloudflareKvNamespace } from '../../src/storage/drivers/cloudflare-kv.ts';
 import { assertSound, readClone, type CloneState } from '../support/clones.ts';
 import { FastImport } from '../support/fast-import.ts';
 import { git, gitSync, temporaryFolder } from '../support/git.ts';
@@ -85,14 +82,6 @@ function hotpackOf(worker: Workerd): Parameters<typeof fetchRaw>[0] {
   return { hotpack: worker } as unknown as Parameters<typeof fetchRaw>[0];
 }
 
-/** As `hotpack counts import` would: each name with so many clones today. */
-async function seedCounts(worker: Workerd, clones: Readonly<Record<string, number>>): Promise<void> {
-  const namespace = (await worker.miniflare.getKVNamespace('KV', 'isolate-0')) as unknown as CloudflareKvNamespace;
-  const day = dayOf(Date.now());
-  const lines = Object.entries(clones).map(([repo, count]) => ({ repo, day, clones: count }));
-  await importClones(openCloudflareKv(namespace), lines, { now: Date.now, keptDays: 90 });
-}
-
 const ADMIN_TOKEN = 'admin-token-of-workers';
 
 function api(worker: Workerd, path: string, init: RequestInit & { readonly isolate?: number } = {}): Promise<Response> {
@@ -109,7 +98,7 @@ async function openCounted(): Promise<Workerd> {
     env: { HOTPACK_PREWARM_MOST_CLONED_REPOS: '3', HOTPACK_ADMIN_TOKEN: ADMIN_TOKEN },
   });
   for (const name of Object.keys(COUNTED)) upstream.add(name, datedRepository());
-  await seedCounts(worker, COUNTED);
+  await worker.importCounts(COUNTED);
   return worker;
 }
 

@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Miniflare, type MiniflareOptions } from 'miniflare';
+import { dayOf } from '../../src/popularity/histogram/day.ts';
+import { importClones } from '../../src/popularity/histogram/transfer.ts';
+import { openCloudflareKv, type CloudflareKvNamespace } from '../../src/storage/drivers/cloudflare-kv.ts';
 import type { R2Bucket } from '../../src/storage/drivers/r2/binding.ts';
 import { temporaryFolder } from './git.ts';
 
@@ -76,16 +79,27 @@ export class Workerd {
     await worker.scheduled({ cron: '*/15 * * * *' });
   }
 
+  /** As `hotpack counts import` would: each name with so many clones today. */
+  async importCounts(clones: Readonly<Record<string, number>>): Promise<void> {
+    const namespace = (await this.miniflare.getKVNamespace('KV', 'isolate-0')) as unknown as CloudflareKvNamespace;
+    const day = dayOf(Date.now());
+    const lines = Object.entries(clones).map(([repo, count]) => ({ repo, day, clones: count }));
+    await importClones(openCloudflareKv(namespace), lines, { now: Date.now, keptDays: 90 });
+  }
+
   /** What its requests have asked of bindings and of upstream since this was last asked. Only where it is `observed`. */
   async takeCalls(isolate = 0): Promise<{ readonly calls: number; readonly by: Readonly<Record<string, number>> }> {
     const answer = await fetch(`${this.urls[isolate]}/test-calls`);
     return (await answer.json()) as Awaited<ReturnType<Workerd['takeCalls']>>;
   }
 
+  async bucket(): Promise<R2Bucket> {
+    return (await this.miniflare.getR2Bucket('BUCKET', 'isolate-0')) as unknown as R2Bucket;
+  }
+
   /** Keys of the bucket, as they are there. */
   async keys(prefix: string): Promise<string[]> {
-    const bucket = (await this.miniflare.getR2Bucket('BUCKET', 'isolate-0')) as unknown as R2Bucket;
-    const { objects } = await bucket.list({ prefix });
+    const { objects } = await (await this.bucket()).list({ prefix });
     return objects.map(({ key }) => key);
   }
 

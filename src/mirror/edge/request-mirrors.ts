@@ -91,7 +91,7 @@ export class RequestMirrors implements MirrorSource {
       if (ageMs < HAND_OVER_MS || (ageMs < SAME_AGAIN_MS && isSame(last.refs, refs?.refs))) return;
     }
     memory.handedOver = { atMs: nowMs, refs: refs?.refs, wants };
-    keepAlive(this.#options.handOver({ repository, wants, askedAtMs: nowMs }));
+    keepAlive(this.#options.handOver({ repository, wants, askedAtMs: nowMs, askedBy: 'somebody' }));
   }
 
   #remember(repository: Repository): RepositoryMemory {

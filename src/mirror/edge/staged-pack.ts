@@ -30,6 +30,7 @@ export interface StagedPack {
   readonly name: string;
   /** What was asked for: the pack holds all that branches and tags of these reach. */
   readonly refs: RefsSnapshot;
+  readonly packBytes: number;
 }
 
 /** The pack that an earlier event left complete and not yet indexed. */
@@ -42,7 +43,7 @@ export async function findStaged(context: MirrorContext, signal: AbortSignal): P
   const ageMs = services.now() - (noted?.sentAtMs ?? 0);
   if (noted === undefined || ageMs < 0 || ageMs > NOTE_KEPT_MS) return undefined;
   const pack = await services.storage.head(packKeys(copy.keys.packFolder, name).pack, signal);
-  return pack.kind === 'absent' ? undefined : { name, refs: noted.refs };
+  return pack.kind === 'absent' ? undefined : { name, refs: noted.refs, packBytes: pack.bytes };
 }
 
 /** Stages 1 and 2. Rejects with what went wrong; then nothing is left. */
@@ -50,7 +51,7 @@ export async function stagePack(
   context: MirrorContext,
   incoming: { readonly refs: RefsSnapshot; readonly chunks: AsyncIterable<Uint8Array> },
   signal: AbortSignal,
-): Promise<StagedPack & { readonly packBytes: number }> {
+): Promise<StagedPack> {
   const { copy, services } = context;
   const id = crypto.getRandomValues(new Uint8Array(NAME_BYTES));
   const name = nameOf(id);
@@ -105,7 +106,8 @@ export async function forgetStaged({ copy, services }: MirrorContext): Promise<v
   await services.storage.delete([copy.keys.incoming]);
 }
 
-async function removeStaged(context: MirrorContext, staged: StagedPack): Promise<void> {
+/** The next fill asks upstream anew. */
+export async function removeStaged(context: MirrorContext, staged: StagedPack): Promise<void> {
   await forgetStaged(context);
   await removePacks(context.services.storage, context.copy.keys.packFolder, [staged.name]);
 }

@@ -11,7 +11,7 @@ import { fetchPack, ownFetch } from '../../upstream/fetch-pack.ts';
 import { failureOf } from '../../upstream/failure.ts';
 import type { Publication } from '../catalog/edits.ts';
 import type { PackRecord, Stray } from '../catalog/manifest.ts';
-import { findStaged, forgetStaged, indexStaged, stagePack } from '../edge/staged-pack.ts';
+import { findStaged, forgetStaged, indexStaged, removeStaged, stagePack } from '../edge/staged-pack.ts';
 import { splitPack } from '../ingest/split-pack.ts';
 import { takeIn } from '../ingest/take-in.ts';
 import type { FillRoom } from '../maintenance/space/fill-rooms.ts';
@@ -91,6 +91,12 @@ async function fillAtOnce(
 async function fillByStages(context: MirrorContext, request: GuardedFill, signal: AbortSignal): Promise<FillOutcome> {
   const { endsAfterBytes = 0 } = context.services.staging ?? {};
   let staged = await findStaged(context, signal);
+  // Others may have come since its bytes did.
+  const broken = staged && request.guard.take(staged.packBytes);
+  if (staged !== undefined && broken !== undefined) {
+    await removeStaged(context, staged);
+    return broken;
+  }
   if (staged === undefined) {
     const tips = branchTips(request.refs);
     if (tips.length === 0) return 'empty';

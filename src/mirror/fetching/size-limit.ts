@@ -97,16 +97,22 @@ export class SizeGuard {
     return this.#broken;
   }
 
+  /** Takes bytes of the pack. What it gives is `broken`. */
+  take(bytes: number): TooMuch | undefined {
+    this.#leftBytes -= bytes;
+    if (this.#leftBytes < 0) this.#broken = 'too_large';
+    else if (this.#room?.take(bytes) === false) this.#broken = 'no_room';
+    return this.#broken;
+  }
+
   /** The same chunks, and `limit_exceeded` in place of the first one that is too much. `onBytes` is told the length of each. */
   async *watch(
     chunks: AsyncIterable<Uint8Array>,
     onBytes?: (bytes: number) => void,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     for await (const chunk of chunks) {
-      this.#leftBytes -= chunk.length;
-      if (this.#leftBytes < 0) this.#broken = 'too_large';
-      else if (this.#room?.take(chunk.length) === false) this.#broken = 'no_room';
-      if (this.#broken !== undefined) throw new HotpackError('limit_exceeded', `a pack was given up: ${this.#broken}`);
+      const broken = this.take(chunk.length);
+      if (broken !== undefined) throw new HotpackError('limit_exceeded', `a pack was given up: ${broken}`);
       onBytes?.(chunk.length);
       yield chunk;
     }

@@ -185,7 +185,7 @@ export function createWorld(
   folder: string,
   options: { intervalMs?: number; storage?: Storage; maxMirrorBytes?: number; onMoved?: () => void } & Pick<
     MirrorServices,
-    'bitmapReads'
+    'bitmapReads' | 'staging'
   > = {},
 ): World {
   const upstream = new FakeUpstream(folder);
@@ -206,6 +206,7 @@ export function createWorld(
     refCheckIntervalMs: options.intervalMs ?? 0,
     maxMirrorBytes: options.maxMirrorBytes ?? 0,
     onMoved: options.onMoved ?? (() => undefined),
+    ...(options.staging === undefined ? {} : { staging: options.staging }),
     ...(options.bitmapReads === undefined ? {} : { bitmapReads: options.bitmapReads }),
   };
   const world: World = {

@@ -2,6 +2,7 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { FillRoom } from '../../../src/mirror/maintenance/space/fill-rooms.ts';
 import type { Mirror } from '../../../src/mirror/mirror.ts';
 import { gitSync, temporaryFolder } from '../../support/git.ts';
 import { commitUpstream, datedRepository } from '../../support/repositories.ts';
@@ -119,4 +120,26 @@ test('so does one that objects by hash would make too large, and one that a lowe
   await check(lower);
   expect([lower.mirror.isTooLarge, await lower.mirror.isHere()]).toEqual([true, false]);
   expect(lower.upstream.fetches).toEqual([]);
+});
+
+test('bytes that an earlier stage has brought keep to the room that is there when they are to be taken in', async () => {
+  const folder = copyOf(datedRepository());
+  const world = createWorld(folder, { staging: { endsAfterBytes: 0 } });
+  const taken: number[] = [];
+  const room = (bytes: number): FillRoom => ({
+    isNone: false,
+    take: (more) => taken.push(more) > 0 && taken.reduce((sum, one) => sum + one, 0) <= bytes,
+    release: () => taken.splice(0),
+  });
+  const warm = (bytes: number): Promise<unknown> => world.restarted().warm(asker(), { signal: never }, room(bytes));
+  expect(await warm(1 << 30)).toBe('staged');
+  const staged = taken.splice(0).reduce((sum, one) => sum + one, 0);
+  expect(await warm(staged)).toBe('cloned');
+  expect([taken.splice(0), world.upstream.fetches.length]).toEqual([[staged], 1]);
+
+  const other = createWorld(folder, { staging: { endsAfterBytes: 0 } });
+  expect(await other.mirror.warm(asker(), { signal: never })).toBe('staged');
+  expect(await keysOf(other.storage, 'mirrors/')).toHaveLength(2);
+  expect(await other.restarted().warm(asker(), { signal: never }, room(staged - 1))).toBe('no_room');
+  expect([await keysOf(other.storage, 'mirrors/'), other.upstream.fetches.length]).toEqual([[], 1]);
 });

@@ -16,6 +16,8 @@ const SURVEY_KEPT_MS = 60_000;
 
 /** Of a repository that is to be filled, and of those that are here. */
 export interface Heat {
+  /** Its own `MirrorKeys.root`: what an earlier stage of its fill has left there takes no room from it. */
+  readonly root: string;
   /** Clones of it within the window. */
   readonly clones: number;
   /** When a client of this process last asked for it. */
@@ -109,9 +111,10 @@ export function roomFor(
     const clones = heat.clonesOf(root);
     return clones > heat.clones || (clones === heat.clones && usedAtMs > heat.askedAtMs);
   };
-  const bytes = mirrors.reduce((sum, mirror) => sum + mirror.bytes, 0);
+  const others = mirrors.filter(({ root }) => root !== heat.root);
+  const bytes = others.reduce((sum, mirror) => sum + mirror.bytes, 0);
   let colder = 0;
-  for (const mirror of mirrors) {
+  for (const mirror of others) {
     if (isHotter(mirror)) break;
     colder += mirror.bytes;
   }

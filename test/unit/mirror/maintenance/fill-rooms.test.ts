@@ -6,7 +6,7 @@ const never = new AbortController().signal;
 const CLONES: Readonly<Record<string, number>> = { cold: 1, warm: 5, hot: 10 };
 
 function heat(clones: number, askedAtMs = Number.NEGATIVE_INFINITY): Heat {
-  return { clones, askedAtMs, clonesOf: (root) => CLONES[root] ?? 0 };
+  return { root: 'wanted', clones, askedAtMs, clonesOf: (root) => CLONES[root] ?? 0 };
 }
 
 /** Each of 100 bytes, the least recently used first. */
@@ -27,6 +27,11 @@ test('as much as those may go for that stand in front of the first hotter one, a
 test('of equals the one stays that was asked for last', () => {
   expect(roomFor(heat(5), mirrors('warm'), 100)).toBe(0);
   expect(roomFor(heat(5, 10), mirrors('warm'), 100)).toBe(90);
+});
+
+test('what an earlier stage of the same fill has left takes no room from it', () => {
+  const survey = [...mirrors('cold', 'warm', 'hot'), { root: 'wanted', bytes: 150, usedAtMs: 9 }];
+  expect(roomFor(heat(3), survey, 400)).toBe(0.9 * 400 - 200);
 });
 
 test('fills that are under way at once share it, and the store is listed again only where it has changed', async () => {
