@@ -12,7 +12,8 @@ import type { Repository } from '../../upstream/repository.ts';
 import { Mirror } from '../mirror.ts';
 import type { KeepAlive, MirrorSource } from '../mirrors.ts';
 import { RepositoryMemory } from '../repository-memory.ts';
-import { sameRefs } from '../refs/tips.ts';
+import { youngestCheck } from '../refs/refs-ledger.ts';
+import { combineRefs, sameRefs } from '../refs/tips.ts';
 import type { Asker, MirrorServices } from '../services.ts';
 import type { MirrorTask } from './mirror-task.ts';
 
@@ -85,12 +86,13 @@ export class RequestMirrors implements MirrorSource {
     if (memory.backoff.isBlocked) return;
     const nowMs = this.#services.now();
     const last = memory.handedOver;
-    const refs = memory.refs.latest.branches ?? memory.refs.latest.all;
+    const youngest = youngestCheck(memory.refs);
+    const refs = youngest && combineRefs(youngest.refs, memory.refs.latest.all?.refs);
     if (last !== undefined && wants.every((oid) => last.wants.includes(oid))) {
       const ageMs = nowMs - last.atMs;
-      if (ageMs < HAND_OVER_MS || (ageMs < SAME_AGAIN_MS && isSame(last.refs, refs?.refs))) return;
+      if (ageMs < HAND_OVER_MS || (ageMs < SAME_AGAIN_MS && isSame(last.refs, refs))) return;
     }
-    memory.handedOver = { atMs: nowMs, refs: refs?.refs, wants };
+    memory.handedOver = { atMs: nowMs, refs, wants };
     keepAlive(this.#options.handOver({ repository, wants, askedAtMs: nowMs, askedBy: 'somebody' }));
   }
 

@@ -43,6 +43,12 @@ export function createRefsMemory(): RefsMemory {
   return { latest: { branches: undefined, all: undefined }, onlyAfterMs: Number.NEGATIVE_INFINITY };
 }
 
+/** Of any scope: each tells of branches. */
+export function youngestCheck({ latest: { all, branches } }: Pick<RefsMemory, 'latest'>): RefsCheck | undefined {
+  if (all === undefined || branches === undefined) return branches ?? all;
+  return all.sentAtMs > branches.sentAtMs ? all : branches;
+}
+
 export interface RefsLedgerOptions {
   readonly now: () => number;
   readonly intervalMs: number;
@@ -72,10 +78,7 @@ export class RefsLedger {
 
   /** The youngest check of any scope, however old. */
   latest(scope: RefsScope = 'branches'): RefsCheck | undefined {
-    const { all, branches } = this.#known.latest;
-    if (scope === 'all') return all;
-    if (all === undefined || branches === undefined) return branches ?? all;
-    return all.sentAtMs > branches.sentAtMs ? all : branches;
+    return scope === 'all' ? this.#known.latest.all : youngestCheck(this.#known);
   }
 
   /** From now on only checks sent later count. */
