@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Miniflare, type MiniflareOptions } from 'miniflare';
@@ -30,6 +31,8 @@ export interface WorkerdOptions {
     /** `<binding>.<method> <key's start>…<part of the key>`, or `…<its end>$`: the call in which an event hangs for ever. */
     readonly hang?: string;
     readonly clockMs?: number;
+    /** The end of keys: whatever comes to lie under one is printed as `test_put`. */
+    readonly printed?: string;
   };
   /** Opens the inspector of each isolate: `Workerd.inspectorUrl`. */
   readonly inspected?: boolean;
@@ -154,7 +157,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
     r2Persist: join(folder, 'r2'),
     kvPersist: join(folder, 'kv'),
     handleRuntimeStdio(out: Readable, err: Readable) {
-      for (const stream of [out, err]) stream.on('data', (chunk: Buffer) => output.push(chunk.toString('utf8')));
+      for (const input of [out, err]) createInterface({ input }).on('line', (line) => output.push(`${line}\n`));
     },
     workers: names.map((name) => ({
       name,
@@ -167,6 +170,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
         HOTPACK_REF_CHECK_INTERVAL: '0',
         HOTPACK_LOG_LEVEL: 'debug',
         ...(options.observed?.hang === undefined ? {} : { TEST_HANG: options.observed.hang }),
+        ...(options.observed?.printed === undefined ? {} : { TEST_PRINTED: options.observed.printed }),
         ...(options.observed?.clockMs === undefined ? {} : { TEST_CLOCK_MS: String(options.observed.clockMs) }),
         ...options.env,
       },

@@ -1,10 +1,11 @@
 /**
  * Stands between the Worker and its bindings inside workerd, for tests: counts what an event asks of them (subrequests, which
- * miniflare does not limit), and lets the event that makes a named call hang in it for ever, as one that is killed there does.
+ * miniflare does not limit), prints what is put under named keys, and lets the event that makes a named call hang in it for ever, as one that is
+ * killed there does.
  */
 import { env as bound } from 'cloudflare:workers';
 
-const { TEST_HANG: hang = '', TEST_CLOCK_MS: clock = '0', ...rest } = bound;
+const { TEST_HANG: hang = '', TEST_CLOCK_MS: clock = '0', TEST_PRINTED: printed = '', ...rest } = bound;
 const clockMs = Number(clock);
 if (clockMs !== 0) {
   const now = Date.now.bind(Date);
@@ -44,6 +45,10 @@ function observed(target, name) {
         return (async () => {
           await called(`${name}.${String(property)}`, typeof args[0] === 'string' ? args[0] : '');
           const result = await value.apply(object, args);
+          // Of a conditional put that was refused nothing is there.
+          if (property === 'put' && printed !== '' && args[0].endsWith(printed) && result !== null) {
+            print('test_put', { key: args[0], text: new TextDecoder().decode(args[1]) });
+          }
           return property === 'createMultipartUpload' ? observed(result, `${name}.upload`) : result;
         })();
       };
