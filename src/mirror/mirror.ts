@@ -3,7 +3,7 @@
  * the work that brings the one up to the other. Nothing here decides who may read, and no credential is kept: work that a
  * request causes asks upstream as that request's client, and lets go of him when it ends.
  */
-import { sleep } from '../bytes/abort.ts';
+import { raceSignal, sleep } from '../bytes/abort.ts';
 import { isHotpackError } from '../bytes/error.ts';
 import type { Oid } from '../bytes/oid.ts';
 import type { Job, JobPriority } from '../jobs/job.ts';
@@ -254,9 +254,16 @@ export class Mirror {
     );
   }
 
-  /** Those of `wants`, all of them here, that only upstream can allow to be given away. */
-  unconfirmedWants(snapshot: MirrorSnapshot, wants: readonly Oid[], signal: AbortSignal): Promise<readonly Oid[]> {
-    return this.#wants.unconfirmed(snapshot, wants, this.knownRefs(), signal);
+  /** Those of `wants`, all of them here, that only upstream can allow to be given away, by what is known here or was noted elsewhere. */
+  async unconfirmedWants(
+    snapshot: MirrorSnapshot,
+    wants: readonly Oid[],
+    signal: AbortSignal,
+  ): Promise<readonly Oid[]> {
+    const unconfirmed = await this.#wants.unconfirmed(snapshot, wants, this.knownRefs(), signal);
+    // Who fetched them saw them shown, and that may have been another process, or another event.
+    if (unconfirmed.length === 0 || !(await raceSignal(this.#restore(), signal))) return unconfirmed;
+    return this.#wants.unconfirmed(snapshot, unconfirmed, this.knownRefs(), signal);
   }
 
   /** Asks upstream for objects that are here already. Rejects where it gives no answer. */
@@ -300,16 +307,22 @@ export class Mirror {
   /** Reads what an earlier process kept, once. That it cannot be read costs a question to upstream. */
   #restored(): Promise<void> {
     if (this.#memory.advertised.isRead) return Promise.resolve();
-    this.#restoring ??= this.#advertised.read().then(
-      (kept) => {
-        const nowMs = this.#services.now();
-        // A time to come is a clock's fault: then they are as old as can be.
-        const sentAtMs = kept === undefined || kept.sentAtMs > nowMs ? 0 : kept.sentAtMs;
-        if (kept !== undefined) this.#ledger.restore({ scope: 'branches', refs: kept.refs, sentAtMs });
-      },
-      (error: unknown) => this.#storageFailed(error),
-    );
+    this.#restoring ??= this.#restore().then(() => undefined);
     return this.#restoring;
+  }
+
+  /** True where what is kept in the store was news. Never rejects. */
+  async #restore(): Promise<boolean> {
+    try {
+      const kept = await this.#advertised.read();
+      if (kept === undefined) return false;
+      // A time to come is a clock's fault: then they are as old as can be.
+      const sentAtMs = kept.sentAtMs > this.#services.now() ? 0 : kept.sentAtMs;
+      return this.#ledger.restore({ scope: 'branches', refs: kept.refs, sentAtMs });
+    } catch (error) {
+      this.#storageFailed(error);
+      return false;
+    }
   }
 
   /** Submits the first fill. Background ones end with the signal of `watching`, and who waits logs their failures. */

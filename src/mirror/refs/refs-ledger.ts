@@ -91,9 +91,13 @@ export class RefsLedger {
     this.#keep(check, asker);
   }
 
-  /** Takes what an earlier process knew. Anything learned since counts more. */
-  restore(check: RefsCheck): void {
-    this.#known.latest[check.scope] ??= check;
+  /** Takes what an earlier process knew, or another one. Anything learned since counts more. True where it was news. */
+  restore(check: RefsCheck): boolean {
+    const { latest } = this.#known;
+    const before = latest[check.scope];
+    if (before !== undefined && before.sentAtMs >= check.sentAtMs) return false;
+    latest[check.scope] = check;
+    return true;
   }
 
   /** What `asking` may be shown. Rejects with `aborted` alone. */

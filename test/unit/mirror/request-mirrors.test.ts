@@ -7,10 +7,11 @@ import { RequestMirrors } from '../../../src/mirror/edge/request-mirrors.ts';
 import type { RefsScope } from '../../../src/mirror/refs/refs-ledger.ts';
 import type { Logger } from '../../../src/telemetry/logger.ts';
 import { gitSync, temporaryFolder } from '../../support/git.ts';
-import { commitUpstream, datedRepository } from '../../support/repositories.ts';
+import { commitUpstream, datedRepository, revision } from '../../support/repositories.ts';
 import { asker, createWorld, filled, repository } from './fake-upstream.ts';
 
-test('what has moved is handed over when a client sees it, and what has not is not again within half a minute', async () => {
+/** A mirror is filled, and `isolate` makes what an isolate has of it: memory of its own over the same store. */
+async function openTown() {
   const folder = join(temporaryFolder('upstream'), 'r.git');
   cpSync(datedRepository(), folder, { recursive: true });
   gitSync(['update-ref', 'refs/pull/1/head', 'refs/heads/main'], { cwd: folder });
@@ -18,19 +19,32 @@ test('what has moved is handed over when a client sees it, and what has not is n
   await filled(world);
   const silent = (): void => undefined;
   const tasks: MirrorTask[] = [];
-  const mirrors = new RequestMirrors(
-    {
-      storage: world.storage,
-      upstream: world.upstream,
-      threads: undefined,
-      now: () => world.nowMs,
-      logger: { debug: silent, info: silent, warn: silent, error: silent } as Logger,
-      ingestBytes: 8 << 20,
-      cacheBytes: 4 << 20,
-      refCheckIntervalMs: 0,
-    },
-    { maxRefs: 1_000, handOver: async (task) => void tasks.push(task), onEmptied: async () => undefined },
-  );
+  const reads: string[] = [];
+  const readAll = world.storage.readAll.bind(world.storage);
+  world.storage.readAll = (key, ...rest) => {
+    reads.push(key);
+    return readAll(key, ...rest);
+  };
+  const isolate = (): RequestMirrors =>
+    new RequestMirrors(
+      {
+        storage: world.storage,
+        upstream: world.upstream,
+        threads: undefined,
+        now: () => world.nowMs,
+        logger: { debug: silent, info: silent, warn: silent, error: silent } as Logger,
+        ingestBytes: 8 << 20,
+        cacheBytes: 4 << 20,
+        refCheckIntervalMs: 0,
+      },
+      { maxRefs: 1_000, handOver: async (task) => void tasks.push(task), onEmptied: async () => undefined },
+    );
+  return { folder, world, tasks, reads, isolate };
+}
+
+test('what has moved is handed over when a client sees it, and what has not is not again within half a minute', async () => {
+  const { folder, world, tasks, isolate } = await openTown();
+  const mirrors = isolate();
   /** How many tasks there are once a client has seen refs, so long after the one before. */
   const seen = async (scope: RefsScope, afterMs: number): Promise<number> => {
     world.nowMs += afterMs;
@@ -52,4 +66,36 @@ test('what has moved is handed over when a client sees it, and what has not is n
   expect([await seen('branches', 2_000), await seen('all', 2_000)]).toEqual([3, 3]);
   expect(await seen('branches', 31_000)).toBe(4);
   expect(tasks).toMatchObject(Array.from({ length: 4 }, () => ({ wants: [], askedBy: 'somebody' })));
+});
+
+test('what another isolate has brought, and upstream showed it, is given away without asking upstream', async () => {
+  const { folder, world, reads, isolate } = await openTown();
+  const [serving, filling] = [isolate(), isolate()];
+  const never = new AbortController().signal;
+  const client = { ...asker(), visibility: 'public' as const };
+  const old = revision(folder, 'main');
+  await serving.of(repository).refs('branches', { arrivedAtMs: world.nowMs, asker: client });
+  const tip = commitUpstream(folder);
+  world.nowMs += 2_000;
+  const work: Promise<unknown>[] = [];
+  expect(await filling.own(repository, (one) => void work.push(one)).warm(asker(), { signal: never })).toBe('fetched');
+  for (const one of work) await one;
+
+  /** Which of them upstream must be asked for, and how often the store was asked for what upstream showed. */
+  const unconfirmed = async (...wants: readonly string[]): Promise<unknown> => {
+    const mirror = serving.of(repository);
+    const snapshot = await mirror.snapshot();
+    reads.length = 0;
+    const left = snapshot && (await mirror.unconfirmedWants(snapshot, wants, never));
+    snapshot?.release();
+    return [left, reads.filter((key) => key.endsWith('/advertised')).length];
+  };
+  expect(await unconfirmed(old)).toEqual([[], 0]);
+  expect(await unconfirmed(old, tip)).toEqual([[], 1]);
+  expect(await unconfirmed(tip)).toEqual([[], 0]);
+  // What upstream was seen to show no more is upstream's to give.
+  gitSync(['update-ref', 'refs/heads/main', old], { cwd: folder });
+  world.nowMs += 2_000;
+  await serving.of(repository).refs('branches', { arrivedAtMs: world.nowMs, asker: client });
+  expect(await unconfirmed(tip)).toEqual([[tip], 1]);
 });
