@@ -23,7 +23,7 @@ import type { MirrorServices } from './mirror/services.ts';
 import type { EdgeEvents, Platform } from './platform.ts';
 import { createInstanceName } from './popularity/popularity.ts';
 import type { Popularity } from './popularity/contract.ts';
-import { expectedShapes } from './serve/expected/expected-shapes.ts';
+import { expectedOfPart } from './serve/expected/expected-shapes.ts';
 import { makeExpected } from './serve/expected/make-expected.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
@@ -114,7 +114,7 @@ export function createEdgeRooms({ platform, config, logger, metrics, upstream, p
   function answersAhead(mirrorOf: (repository: Repository) => Mirror, keepAlive: KeepAlive): MakeAnswers {
     return async (repository, asked, signal) => {
       const { name } = repository;
-      const shapes = expectedShapes(popularity.shapesOf(name), asked);
+      const shapes = expectedOfPart([...popularity.shapesOf(name), ...asked]);
       const startedAtMs = now();
       try {
         const parts = { mirror: mirrorOf(repository), answers: answers.of(keepAlive), repository, shapes };

@@ -4,7 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 import { assertSound, readClone } from '../support/clones.ts';
 import { git, temporaryFolder } from '../support/git.ts';
 import type { RawAnswer, RawRequest } from '../support/raw-client.ts';
-import { revision, richRepository } from '../support/repositories.ts';
+import { commitUpstream, revision, richRepository } from '../support/repositories.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
 import { startWorkerd, type Workerd, type WorkerdOptions } from '../support/workerd.ts';
 import { fetchRaw, outcomeOf } from './house.ts';
@@ -103,6 +103,40 @@ test('who leaves leaves nothing half; without a mirror what upstream gave is sto
   upstream.forbidFetch();
   const stored = await ask(['deepen 1']);
   expect([stored.source, outcomeOf(stored)]).toEqual(['pack-cache', outcomeOf(first)]);
+});
+
+test('each new tip of a warmed repository has its answer before anybody asks, on every isolate, once a pass has seen it', async () => {
+  const passes = { HOTPACK_PREWARM_MOST_CLONED_REPOS: '1', HOTPACK_PREWARM_INTERVAL: '1s' };
+  await open({ isolates: 2, env: passes });
+  await worker.importCounts({ [name]: 3 });
+  const folder = upstream.folder(name);
+  for (let pass = 1; pass <= 3; pass++) {
+    if (pass > 1) tip = commitUpstream(folder);
+    await expect
+      .poll(
+        async () => {
+          await worker.cron();
+          return worker.logged('prewarm.answers').length;
+        },
+        { timeout: 30_000, interval: 1_100 },
+      )
+      .toBe(pass);
+    const refused = upstream.forbidFetch();
+    // As actions/checkout asks, and as `git clone --depth=1` does.
+    for (const [isolate, lines] of [['deepen 1'], ['deepen 1', 'include-tag']].entries()) {
+      const answer = await ask(lines, { isolate });
+      expect([answer.source, outcomeOf(answer).error]).toEqual(['pack-cache', undefined]);
+    }
+    const clone = join(temporaryFolder('clone'), 'clone');
+    await git(['clone', '-q', '--depth=1', worker.repository(name, pass % 2), clone]);
+    await assertSound(clone);
+    expect((await readClone(clone)).shallow).toEqual([tip]);
+    expect(refused.hits).toEqual([]);
+    refused.remove();
+  }
+  // Clients were given nothing that was made for them.
+  const sources = worker.logged('request').flatMap(({ kind, source }) => (kind === 'fetch' ? [source] : []));
+  expect(sources).toEqual(Array.from({ length: 9 }, () => 'pack-cache'));
 });
 
 test('the cron keeps answers and mirrors within what they may take', async () => {

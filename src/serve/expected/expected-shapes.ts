@@ -39,6 +39,15 @@ export function expectedShapes(lately: Traffic['shapes'], counted: Traffic['shap
     .map(({ shape }) => shape);
 }
 
+/**
+ * By what one of many isolates has seen, which is a part of what was asked: the newest commit at depth 1 with and without tags
+ * whatever it saw, then what it was asked for most.
+ */
+export function expectedOfPart(seen: Traffic['shapes']): readonly CloneShape[] {
+  const others = expectedShapes(seen).filter((shape) => !isCheckout(shape));
+  return [...DEFAULTS, ...others].slice(0, MAX_SHAPES);
+}
+
 function isCheckout({ wants, deepen, filter }: CloneShape): boolean {
   return wants === 'one' && deepen.kind === 'depth' && deepen.depth === 1 && filter.kind === 'none';
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { CloneShape } from '../../../../src/popularity/request-shape.ts';
-import { expectedShapes } from '../../../../src/serve/expected/expected-shapes.ts';
+import { expectedOfPart, expectedShapes } from '../../../../src/serve/expected/expected-shapes.ts';
 
 const words = ({ wants, deepen, filter, includeTag }: CloneShape): string =>
   [wants, deepen.kind === 'depth' ? deepen.depth : 'all', filter.kind, ...(includeTag ? ['tags'] : [])].join(' ');
@@ -42,4 +42,11 @@ test('not what is never stored, what depends on dates or names, what is no clone
       '',
     ),
   ).toEqual([]);
+});
+
+test('by a part of what was asked: the newest commit at depth 1 whatever was seen, then what was asked for most', () => {
+  const seen = ['clone head depth=1 tags', 'clone many filter=blob:none'];
+  const shapes = expectedOfPart(seen.map((shape) => ({ shape, count: 1 })));
+  expect(shapes.map(words)).toEqual(['one 1 none', 'one 1 none tags', 'all all blob-none']);
+  expect(expectedOfPart([]).map(words)).toEqual(of());
 });
