@@ -31,8 +31,13 @@ export interface PackIdx {
   copyOid(position: number, target: Uint8Array, at: number): void;
   crcAt(position: number): number;
   offsetAt(position: number): number;
-  /** All offsets, in the order of names: 4 bytes each, 8 where one of them is 2^31 or more. */
+  /**
+   * All offsets, in the order of names: 4 bytes each, 8 where the idx has offsets of 2^31 and more. Where it has none they come as they
+   * are stored, in one copy: whoever takes them holds the largest against `offsetsEnd`.
+   */
   offsets(): Uint32Array | Float64Array;
+  /** Every offset of a sound idx is below. */
+  readonly offsetsEnd: number;
   /** First position whose name starts with a byte of at least `byte` (0 to 256). */
   fanout(byte: number): number;
   /** All names, 20 bytes each, in order: a view of the file's bytes. */
@@ -149,11 +154,10 @@ export function parseIdx(file: Uint8Array, options: { readonly verifyChecksum?: 
     crcAt: (position) => view.getUint32(crcsAt + check(position) * 4),
     offsetAt,
     offsets() {
-      const near = readUint32s(file, offsetsAt, objects);
-      return far === 0 && near.every((offset) => offset < FAR)
-        ? near
-        : Float64Array.from({ length: objects }, (_, position) => offsetAt(position));
+      if (far === 0) return readUint32s(file, offsetsAt, objects);
+      return Float64Array.from({ length: objects }, (_, position) => offsetAt(position));
     },
+    offsetsEnd: far === 0 ? FAR : 2 ** 53,
     fanout: (byte) => counts[byte] as number,
   };
 }

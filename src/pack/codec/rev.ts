@@ -15,16 +15,18 @@ const CHECKSUMS_BYTES = 2 * OID_BYTES;
 export interface PackRev {
   readonly objects: number;
   readonly packChecksum: Oid;
-  /** Position in the idx of each entry, in the order of the pack. Every position is below `objects`. */
+  /** Position in the idx of each entry, in the order of the pack. Every position is below `objects`, unless that was left to the caller. */
   readonly positions: Uint32Array;
 }
 
+export interface RevOptions {
+  readonly verifyChecksum?: boolean;
+  /** The caller goes over all positions anyway, and finds those beyond the idx there. */
+  readonly leavesRange?: boolean;
+}
+
 /** Opens a rev file of a pack with `objects` entries: 4 bytes an object. */
-export function parseRev(
-  file: Uint8Array,
-  objects: number,
-  options: { readonly verifyChecksum?: boolean } = {},
-): PackRev {
+export function parseRev(file: Uint8Array, objects: number, options: RevOptions = {}): PackRev {
   if (file.length !== HEAD_BYTES + objects * 4 + CHECKSUMS_BYTES) {
     throw malformedRev('its length does not fit the number of objects');
   }
@@ -33,8 +35,8 @@ export function parseRev(
     throw malformedRev('it is not of version 1 with SHA-1');
   }
   const positions = readUint32s(file, HEAD_BYTES, objects);
-  for (let i = 0; i < objects; i++) {
-    if ((positions[i] as number) >= objects) throw malformedRev('a position beyond its idx');
+  if (options.leavesRange !== true && positions.some((position) => position >= objects)) {
+    throw malformedRev('a position beyond its idx');
   }
   if (options.verifyChecksum === true) {
     const sha1 = createSha1();

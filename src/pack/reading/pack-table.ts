@@ -3,10 +3,11 @@
  * object's "rank" is its place in the idx, an entry's "position" its place in the pack.
  *
  * What later reads trust is checked here, once: that offsets rise strictly along the order (which proves that it is a
- * permutation too) and lie between the pack's header and trailer.
+ * permutation of ranks too) and lie between the pack's header and trailer.
  *
  * Memory: the idx file itself (28 bytes an object), and 12 bytes an object for the order, its inverse and the offsets along it (16
- * in packs of 4 GiB and more). Opening is a few passes over whole arrays, since it stands before the first answer.
+ * in packs of 4 GiB and more). Opening is one pass over all objects beside bulk copies, since it stands before the first answer of
+ * a process, where every loop begins uncompiled.
  */
 import { HotpackError } from '../../bytes/error.ts';
 import { parseIdx } from '../codec/idx.ts';
@@ -117,7 +118,7 @@ export class PackTable {
   }
 
   #orderOf(file: Uint8Array): Uint32Array {
-    const rev = parseRev(file, this.objects);
+    const rev = parseRev(file, this.objects, { leavesRange: true });
     if (rev.packChecksum !== this.idx.packChecksum) throw this.#malformed('its rev belongs to another pack');
     return rev.positions;
   }
@@ -129,13 +130,15 @@ export class PackTable {
     for (let position = 0; position < objects; position++) {
       const rank = order[position] as number;
       const offset = offsets[rank] as number;
-      if (offset <= before) throw this.#malformed('its entries are not in the order of their offsets');
+      // A rank beyond the idx has no offset, which is above nothing.
+      if (!(offset > before)) throw this.#malformed('its entries are not in the order of their offsets');
       before = offset;
       positions[rank] = position;
       starts[position] = offset;
     }
     // Compared as it was read: what is too large for the array does not fit the pack either.
-    if (before >= trailerAt) throw this.#malformed('its idx names offsets beyond its end');
+    if (before >= Math.min(trailerAt, this.idx.offsetsEnd))
+      throw this.#malformed('its idx names offsets beyond its end');
     starts[objects] = trailerAt;
   }
 

@@ -177,6 +177,27 @@ describe('packs, idx and rev files with flipped or missing bytes', () => {
     }
   });
 
+  it('refuses a rev that names ranks beyond the idx, or one twice', () => {
+    const { rev } = source as { readonly rev: Uint8Array };
+    for (const rank of [0x00_ff_ff_ff, 0xff_ff_ff_ff, Buffer.from(rev).readUInt32BE(12 + 4 * 5)]) {
+      const wrong = rev.slice();
+      new DataView(wrong.buffer).setUint32(12 + 4 * 7, rank);
+      expect(() => storeOf({ ...source, rev: wrong })).toThrow('not in the order of their offsets');
+    }
+  });
+
+  it('refuses an offset that stands for one of 8 bytes where there are none, however large the pack', () => {
+    const entry = [Buffer.from([0x30]), deflateSync(Buffer.alloc(0))];
+    const made = handMade([entry, entry]);
+    const idx = made.idx.slice();
+    const view = new DataView(idx.buffer);
+    const lastOffsetAt = idx.length - 40 - 4;
+    view.setUint32(lastOffsetAt, 0x8000_0000 + view.getUint32(lastOffsetAt));
+    for (const bytes of [made.pack.bytes, 2 ** 33]) {
+      expect(() => storeOf({ ...made, idx, pack: { ...made.pack, bytes } })).toThrow('offsets beyond its end');
+    }
+  });
+
   it('ends the stream with an error where a read is short', async () => {
     const short: PackSource = {
       ...source,
