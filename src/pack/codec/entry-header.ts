@@ -38,10 +38,7 @@ export function parseEntryHeader(input: Uint8Array, start: number, end: number, 
   let at = start;
   if (at >= end) return NEED_MORE_INPUT;
   let byte = input[at++] as number;
-  const type = (byte >> 4) & 7;
-  if (type === 0 || type === 5) {
-    throw new HotpackError('malformed_pack', `pack entry of unknown type ${type}`);
-  }
+  const type = entryTypeOf(byte);
   let size = byte & 15;
   let factor = 16;
   while (byte & 0x80) {
@@ -55,7 +52,7 @@ export function parseEntryHeader(input: Uint8Array, start: number, end: number, 
       }
     }
   }
-  header.type = type as EntryType;
+  header.type = type;
   header.size = size;
   header.baseDistance = 0;
   header.baseOidAt = -1;
@@ -79,6 +76,15 @@ export function parseEntryHeader(input: Uint8Array, start: number, end: number, 
     at += OID_BYTES;
   }
   return at - start;
+}
+
+/** The type that an entry's first byte tells. Throws `malformed_pack` on types 0 and 5. */
+export function entryTypeOf(firstByte: number): EntryType {
+  const type = (firstByte >> 4) & 7;
+  if (type === 0 || type === 5) {
+    throw new HotpackError('malformed_pack', `pack entry of unknown type ${type}`);
+  }
+  return type as EntryType;
 }
 
 /**

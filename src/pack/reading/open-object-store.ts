@@ -86,6 +86,7 @@ export function openObjectStore(options: ObjectStoreOptions): ObjectStore & Pack
     positionOf: (object) => tableOf(object).positions[rankOf(object)] as number,
     objectAtPosition: (pack, position) =>
       (catalog.firsts[pack] as number) + (packTable(pack).order[position] as number),
+    positionsIn: (pack) => packTable(pack).positions,
     startsIn: (pack) => packTable(pack).starts,
     objectAtOffset: (pack, offset) => catalog.objectAtOffset(pack, offset),
     positionAtOffset: (pack, offset, near) => catalog.positionAt(pack, offset, near),

@@ -38,6 +38,8 @@ export interface PackedObjects {
   positionOf(object: number): number;
   /** The object whose entry has that rank in `pack`; inverse of `positionOf`, not canonical. */
   objectAtPosition(pack: number, position: number): number;
+  /** `positionOf` for all objects of `pack`, the first one's first. Not to be written to. */
+  positionsIn(pack: number): ArrayLike<number>;
   /** Where the entries of `pack` begin, by position; one more at the end, where its trailer does. Not to be written to. */
   startsIn(pack: number): ArrayLike<number>;
   /**

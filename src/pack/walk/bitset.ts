@@ -31,9 +31,14 @@ export class Bitset {
 
   /** The members, ascending. */
   toNumbers(): Uint32Array {
+    const { words } = this;
     const numbers = new Uint32Array(this.count);
     let filled = 0;
-    forEachMember(this.words, (member) => (numbers[filled++] = member));
+    for (let index = 0; index < words.length; index++) {
+      for (let word = words[index] as number; word !== 0; word &= word - 1) {
+        numbers[filled++] = (index << 5) + 31 - Math.clz32(word & -word);
+      }
+    }
     return numbers;
   }
 }

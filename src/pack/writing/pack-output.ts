@@ -12,6 +12,8 @@ import type { Sha1 } from '../../bytes/sha1.ts';
 const CHUNK_BYTES = 256 * 1024;
 /** No chunk but the last is shorter. */
 const LEAST_BYTES = 64 * 1024;
+/** Up to so many bytes are copied one by one: a view of them for a copy at once costs more. */
+const FEW_BYTES = 64;
 
 export class PackOutput {
   /** Bytes of the pack so far: where the next entry begins. */
@@ -30,9 +32,10 @@ export class PackOutput {
     this.position += end - start;
     let at = start;
     while (at < end) {
-      this.#chunk ??= new Uint8Array(CHUNK_BYTES);
+      const chunk = (this.#chunk ??= new Uint8Array(CHUNK_BYTES));
       const length = Math.min(CHUNK_BYTES - this.#used, end - at);
-      this.#chunk.set(bytes.subarray(at, at + length), this.#used);
+      if (length > FEW_BYTES) chunk.set(bytes.subarray(at, at + length), this.#used);
+      else for (let i = 0; i < length; i++) chunk[this.#used + i] = bytes[at + i] as number;
       this.#used += length;
       at += length;
       if (this.#used === CHUNK_BYTES) this.#flush();

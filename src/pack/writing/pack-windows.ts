@@ -24,22 +24,26 @@ export function* planWindows(
   starts: ArrayLike<number>,
   positions: Uint32Array,
 ): Generator<PackWindow, void, undefined> {
-  let first = 0;
-  while (first < positions.length) {
-    const from = starts[positions[first] as number] as number;
-    let to = starts[(positions[first] as number) + 1] as number;
-    let last = first + 1;
-    while (last < positions.length) {
-      const position = positions[last] as number;
-      if ((starts[position] as number) - to > MAX_HOLE_BYTES) break;
-      const end = starts[position + 1] as number;
-      if (end - from > WINDOW_BYTES) break;
-      to = end;
-      last++;
-    }
-    yield { from, to, first, last };
-    first = last;
+  for (let first = 0; first < positions.length;) {
+    const window = windowFrom(starts, positions, first);
+    yield window;
+    first = window.last;
   }
+}
+
+function windowFrom(starts: ArrayLike<number>, positions: Uint32Array, first: number): PackWindow {
+  const from = starts[positions[first] as number] as number;
+  let to = starts[(positions[first] as number) + 1] as number;
+  let last = first + 1;
+  while (last < positions.length) {
+    const position = positions[last] as number;
+    if ((starts[position] as number) - to > MAX_HOLE_BYTES) break;
+    const end = starts[position + 1] as number;
+    if (end - from > WINDOW_BYTES) break;
+    to = end;
+    last++;
+  }
+  return { from, to, first, last };
 }
 
 /** `[from, to)` in windows, wherever entries begin. */

@@ -34,7 +34,7 @@ interface Taken {
   readonly positions: Bitset;
   readonly count: number;
   /** By position: where the entry begins in the output, 0 while it is not written. */
-  outputAt: Float64Array | undefined;
+  outputAts: Float64Array | undefined;
   /** Where the pack is copied whole: how much further its entries begin in the output than in the pack. */
   shift: number | undefined;
 }
@@ -42,28 +42,21 @@ interface Taken {
 export class SelectedObjects {
   readonly #store: PackedObjects;
   /** By pack. */
-  readonly #taken: readonly (Taken | undefined)[];
+  readonly #taken: (Taken | undefined)[] = [];
 
   constructor(objects: Uint32Array, store: PackedObjects & { readonly objectCount: number }) {
-    const { objectCount } = store;
-    for (let i = 0; i < objects.length; i++) {
-      const object = objects[i] as number;
-      if (object >= objectCount || (i > 0 && object <= (objects[i - 1] as number))) {
-        throw new HotpackError('invalid_argument', 'selected objects must be numbers of the store, ascending', {
-          detail: { index: i, object, objects: objectCount },
-        });
-      }
-    }
     this.#store = store;
     let at = 0;
-    this.#taken = Array.from({ length: store.packCount }, (_, pack): Taken | undefined => {
-      const from = at;
-      const behind = store.firstObject(pack) + store.objectsIn(pack);
-      while (at < objects.length && (objects[at] as number) < behind) at++;
-      if (at === from) return undefined;
+    for (let pack = 0; pack < store.packCount; pack++) {
       const positions = new Bitset(store.objectsIn(pack));
-      for (let i = from; i < at; i++) positions.add(store.positionOf(objects[i] as number));
-      return { positions, count: at - from, outputAt: undefined, shift: undefined };
+      const from = at;
+      at = addPositions(positions, { objects, from, first: store.firstObject(pack), table: store.positionsIn(pack) });
+      const count = at - from;
+      this.#taken.push(count === 0 ? undefined : { positions, count, outputAts: undefined, shift: undefined });
+    }
+    if (at === objects.length) return;
+    throw new HotpackError('invalid_argument', 'selected objects must be numbers of the store, ascending', {
+      detail: { index: at, object: objects[at], objects: store.objectCount },
     });
   }
 
@@ -80,9 +73,10 @@ export class SelectedObjects {
   /** Where the entry at `position` of `pack` begins in the output; 0: it will follow; -1: it does not go along. */
   outputAt(pack: number, position: number): number {
     const taken = this.#taken[pack];
-    if (taken === undefined || !taken.positions.has(position)) return -1;
+    if (taken === undefined) return -1;
     if (taken.shift !== undefined) return (this.#store.startsIn(pack)[position] as number) + taken.shift;
-    return taken.outputAt?.[position] ?? 0;
+    const written = taken.outputAts?.[position] ?? 0;
+    return written > 0 || taken.positions.has(position) ? written : -1;
   }
 
   /** All entries of `pack` follow, as they lie in it, from `outputAt` on. */
@@ -90,9 +84,34 @@ export class SelectedObjects {
     (this.#taken[pack] as Taken).shift = outputAt - PACK_HEADER_BYTES;
   }
 
-  write(pack: number, position: number, outputAt: number): void {
+  /** What `outputAt` gives for entries of `pack`, which has some that go along, by position: to be filled in as they are written. */
+  outputsIn(pack: number): Float64Array {
     const taken = this.#taken[pack] as Taken;
-    taken.outputAt ??= new Float64Array(this.#store.objectsIn(pack));
-    taken.outputAt[position] = outputAt;
+    taken.outputAts ??= new Float64Array(this.#store.objectsIn(pack));
+    return taken.outputAts;
   }
+}
+
+/** Adds the positions of those of one pack to `positions`: numbers from `objects[from]` on, as long as they ascend within the pack. */
+function addPositions(
+  positions: Bitset,
+  part: {
+    readonly objects: Uint32Array;
+    readonly from: number;
+    readonly first: number;
+    readonly table: ArrayLike<number>;
+  },
+): number {
+  const { objects, from, first, table } = part;
+  const { words } = positions;
+  const { length } = table;
+  let at = from;
+  for (let before = -1; at < objects.length; at++) {
+    const rank = (objects[at] as number) - first;
+    if (rank <= before || rank >= length) break;
+    before = rank;
+    const position = table[rank] as number;
+    words[position >>> 5] = (words[position >>> 5] as number) | (1 << (position & 31));
+  }
+  return at;
 }

@@ -17,18 +17,10 @@
 import { throwIfAborted } from '../../bytes/abort.ts';
 import { HotpackError } from '../../bytes/error.ts';
 import { giveBack } from '../../bytes/give-back.ts';
-import { OID_BYTES } from '../../bytes/oid.ts';
-import { writeOffsetVarint } from '../../bytes/varint.ts';
-import {
-  createEntryHeader,
-  MAX_ENTRY_HEADER_BYTES,
-  parseEntryHeader,
-  writeEntryHeader,
-} from '../codec/entry-header.ts';
-import { OBJ_COMMIT, OBJ_OFS_DELTA, OBJ_REF_DELTA, OBJ_TAG } from '../codec/object-type.ts';
 import { PACK_HEADER_BYTES, PACK_TRAILER_BYTES, writePackHeader } from '../codec/pack-header.ts';
 import type { ObjectStore } from '../object-store.ts';
 import type { PackedObjects } from '../reading/packed-objects.ts';
+import { EntryCopier, type LoadedWindow } from './entry-copier.ts';
 import { PackOutput } from './pack-output.ts';
 import { createPackCounters } from './pack-query.ts';
 import type { PackCounters, PackOptions, PackQuery } from './pack-query.ts';
@@ -39,16 +31,6 @@ import { SelectedObjects } from './selected-objects.ts';
 import { deflateObject } from './whole-object.ts';
 
 type Store = ObjectStore & PackedObjects;
-
-/** How an entry goes out: as it is stored, as a delta with another name for its base, or put together. */
-type Placement =
-  | { readonly kind: 'as-stored' }
-  | { readonly kind: 'by-distance'; readonly distance: number }
-  | { readonly kind: 'by-oid'; readonly base: number }
-  | { readonly kind: 'whole' };
-
-const AS_STORED: Placement = { kind: 'as-stored' };
-const WHOLE: Placement = { kind: 'whole' };
 
 /** The pack of `query.objects`: header, entries, trailer, in chunks of up to 1 MiB, few of them below 64 KiB. The chunks are the taker's. */
 export async function* streamPack(
@@ -68,9 +50,7 @@ class PackWriter {
   readonly #counters: PackCounters;
   readonly #selected: SelectedObjects;
   readonly #output = new PackOutput();
-  readonly #header = createEntryHeader();
-  /** A rewritten header; short enough that the output copies it. */
-  readonly #newHeader = new Uint8Array(MAX_ENTRY_HEADER_BYTES);
+  readonly #copier: EntryCopier;
 
   constructor(store: Store, query: PackQuery, options: PackOptions) {
     this.#store = store;
@@ -78,6 +58,13 @@ class PackWriter {
     this.#options = options;
     this.#counters = options.counters ?? createPackCounters();
     this.#selected = new SelectedObjects(query.objects, store);
+    this.#copier = new EntryCopier({
+      store,
+      query,
+      selected: this.#selected,
+      output: this.#output,
+      counters: this.#counters,
+    });
     this.#output.append(writePackHeader(query.objects.length));
   }
 
@@ -101,11 +88,7 @@ class PackWriter {
     const positions = selected.positionsIn(pack);
     const windows = planWindows(this.#store.startsIn(pack), positions);
     for await (const { window, bytes } of readAhead(this.#store, pack, windows, this.#options.signal)) {
-      const { length } = bytes;
-      yield* this.#writeWindow({ pack, positions, window }, bytes);
-      giveBack(bytes);
-      if (length < window.to - window.from) yield* this.#copyRest(pack, window, length);
-      yield* this.#output.take();
+      yield* this.#writeWindow({ pack, positions, window, bytes });
     }
   }
 
@@ -122,64 +105,24 @@ class PackWriter {
     yield* last;
   }
 
-  async *#writeWindow(
-    part: { readonly pack: number; readonly positions: Uint32Array; readonly window: PackWindow },
-    bytes: Uint8Array,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    const { pack, positions, window } = part;
-    const starts = this.#store.startsIn(pack);
-    const output = this.#output;
-    /** Start of the bytes that go out as they are, not yet appended; they end where the last copied entry ended. */
-    let runStart = 0;
-    let runEnd = 0;
-    const endRun = (): void => {
-      output.append(bytes, runStart, runEnd);
-      this.#counters.bytesCopied += runEnd - runStart;
-    };
-    for (let i = window.first; i < window.last; i++) {
-      const position = positions[i] as number;
-      const start = (starts[position] as number) - window.from;
-      const entryEnd = (starts[position + 1] as number) - window.from;
-      const end = Math.min(entryEnd, bytes.length);
-      if (start !== runEnd) {
-        endRun();
-        runStart = runEnd = start;
-      }
-      const outputAt = output.position + (runEnd - runStart);
-      const headerBytes = parseEntryHeader(bytes, start, end, this.#header);
-      if (headerBytes < 0) throw this.#malformed(pack, position, 'its header does not end');
-      const placement = this.#place({ pack, position, outputAt }, bytes);
-      this.#selected.write(pack, position, outputAt);
-      if (placement.kind === 'as-stored') {
-        runEnd = end;
-        this.#countCopied(this.#header.type === OBJ_OFS_DELTA || this.#header.type === OBJ_REF_DELTA);
-        continue;
-      }
-      endRun();
-      runStart = runEnd = end;
-      if (placement.kind === 'whole') {
-        // Nothing of the stored entry is used, so the rest of a long one must not be copied.
-        if (end < entryEnd) this.#skipRest = true;
-        const object = this.#store.objectAtPosition(pack, position);
-        for await (const _ of this.#writeWhole(object)) yield* this.#output.take();
-      } else {
-        output.append(this.#deltaHeader(placement));
-        runStart = start + headerBytes;
-        this.#countCopied(true);
-      }
-      if (this.#output.hasReady) yield* this.#output.take();
+  async *#writeWindow(loaded: LoadedWindow): AsyncGenerator<Uint8Array, void, undefined> {
+    const { pack, positions, window, bytes } = loaded;
+    let next = this.#copier.copy(loaded, window.first);
+    const isCopied = next === window.last;
+    while (next < window.last) {
+      yield* this.#output.take();
+      yield* this.#writeWhole(this.#store.objectAtPosition(pack, positions[next] as number));
+      next = this.#copier.copy(loaded, next + 1);
     }
-    endRun();
+    const { length } = bytes;
+    giveBack(bytes);
+    // Of a long entry that was put together nothing is used.
+    if (isCopied && length < window.to - window.from) yield* this.#copyRest(pack, window, length);
+    yield* this.#output.take();
   }
-
-  #skipRest = false;
 
   /** What of a long entry lies behind its first window. */
   async *#copyRest(pack: number, window: PackWindow, done: number): AsyncGenerator<Uint8Array, void, undefined> {
-    if (this.#skipRest) {
-      this.#skipRest = false;
-      return;
-    }
     const { signal } = this.#options;
     for (let at = window.from + done; at < window.to; at += WINDOW_BYTES) {
       yield* this.#output.take();
@@ -190,79 +133,13 @@ class PackWriter {
     }
   }
 
-  /** Decides about the entry whose header was just parsed out of `bytes`. */
-  #place(
-    entry: { readonly pack: number; readonly position: number; readonly outputAt: number },
-    bytes: Uint8Array,
-  ): Placement {
-    const header = this.#header;
-    if (header.type >= OBJ_COMMIT && header.type <= OBJ_TAG) return AS_STORED;
-    const store = this.#store;
-    const { pack, position, outputAt } = entry;
-    const isNamed = header.type === OBJ_REF_DELTA;
-    let base: number;
-    let baseAt: number;
-    if (isNamed) {
-      base = store.findBaseBytes(bytes, header.baseOidAt, pack);
-      if (base < 0) throw this.#malformed(pack, position, 'the base of its delta is not there');
-      baseAt = this.#outputAt(base);
-    } else {
-      const offset = (store.startsIn(pack)[position] as number) - header.baseDistance;
-      const basePosition = store.positionAtOffset(pack, offset, position);
-      base = store.objectAtPosition(pack, basePosition);
-      baseAt = this.#selected.outputAt(pack, basePosition);
-      if (baseAt < 0) {
-        // An earlier pack may have it too, and then it goes by the number that it has there.
-        base = store.canonical(base);
-        baseAt = this.#outputAt(base);
-      }
-    }
-    if (baseAt > 0 && this.#query.ofsDelta) {
-      const distance = outputAt - baseAt;
-      return !isNamed && distance === header.baseDistance ? AS_STORED : { kind: 'by-distance', distance };
-    }
-    if (baseAt >= 0 || (this.#query.thin && this.#query.clientHas.has(base))) {
-      return isNamed ? AS_STORED : { kind: 'by-oid', base };
-    }
-    return WHOLE;
-  }
-
-  #outputAt(object: number): number {
-    return this.#selected.outputAt(this.#store.packOf(object), this.#store.positionOf(object));
-  }
-
-  #deltaHeader(placement: Exclude<Placement, { kind: 'as-stored' | 'whole' }>): Uint8Array {
-    const header = this.#newHeader;
-    if (placement.kind === 'by-distance') {
-      const at = writeEntryHeader(header, 0, OBJ_OFS_DELTA, this.#header.size);
-      return header.subarray(0, writeOffsetVarint(placement.distance, header, at));
-    }
-    const at = writeEntryHeader(header, 0, OBJ_REF_DELTA, this.#header.size);
-    this.#store.copyOid(placement.base, header, at);
-    return header.subarray(0, at + OID_BYTES);
-  }
-
-  /** Puts the object together and appends it; what it yields are only occasions to hand out chunks. */
-  async *#writeWhole(object: number): AsyncGenerator<void, void, undefined> {
+  /** Puts the object together and appends it. */
+  async *#writeWhole(object: number): AsyncGenerator<Uint8Array, void, undefined> {
     this.#counters.objects++;
     this.#counters.deflated++;
     for await (const piece of deflateObject(this.#store, object, this.#options)) {
       this.#output.append(piece);
-      yield;
+      yield* this.#output.take();
     }
-  }
-
-  #countCopied(isDelta: boolean): void {
-    this.#counters.objects++;
-    if (isDelta) this.#counters.reusedDeltas++;
-    else this.#counters.reused++;
-  }
-
-  #malformed(pack: number, position: number, what: string): HotpackError {
-    const name = this.#store.packName(pack);
-    const offset = this.#store.startsIn(pack)[position];
-    return new HotpackError('malformed_pack', `pack ${name}, entry at ${offset}: ${what}`, {
-      detail: { pack: name, offset },
-    });
   }
 }
