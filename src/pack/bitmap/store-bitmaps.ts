@@ -10,6 +10,7 @@ import { OID_BYTES } from '../../bytes/oid.ts';
 import { OBJ_BLOB, OBJ_COMMIT, OBJ_TAG, OBJ_TREE, type ObjectType } from '../codec/object-type.ts';
 import type { PackCatalog } from '../reading/pack-catalog.ts';
 import type { PackTable } from '../reading/pack-table.ts';
+import type { Bitset } from '../walk/bitset.ts';
 import type { BitmapFile } from './bitmap-file.ts';
 import { type Ewah, orEwah, wordsOf, xorEwah } from './ewah.ts';
 import type { StoredSets } from './stored-sets.ts';
@@ -64,6 +65,19 @@ export class StoreBitmaps implements StoredSets {
   objectAt(bit: number): number {
     if (bit >= this.packBits) return bit - this.packBits < this.#first ? bit - this.packBits : bit;
     return this.#earlierAtBit.get(bit) ?? this.#first + (this.#table.order[bit] as number);
+  }
+
+  /** Adds the objects that the bits of `words` stand for to `objects`, by their numbers. */
+  addObjects(words: Uint32Array, objects: Bitset): void {
+    const { order } = this.#table;
+    const ownBits = this.#earlierAtBit.size === 0 ? this.packBits : 0;
+    const first = this.#first;
+    for (let index = 0; index < words.length; index++) {
+      for (let word = words[index] as number; word !== 0; word &= word - 1) {
+        const bit = (index << 5) + 31 - Math.clz32(word & -word);
+        objects.add(bit < ownBits ? first + (order[bit] as number) : this.objectAt(bit));
+      }
+    }
   }
 
   rowOf(commit: number): number {

@@ -21,7 +21,10 @@ export class Bitset {
 
   get count(): number {
     let count = 0;
-    for (let word of this.words) {
+    const { words } = this;
+    for (let index = 0; index < words.length; index++) {
+      let word = words[index] as number;
+      if (word === 0) continue;
       word -= (word >>> 1) & 0x55555555;
       word = (word & 0x33333333) + ((word >>> 2) & 0x33333333);
       count += Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
@@ -40,14 +43,5 @@ export class Bitset {
       }
     }
     return numbers;
-  }
-}
-
-/** Calls `visit` with each bit of `words` that is set, ascending. */
-export function forEachMember(words: Uint32Array, visit: (member: number) => void): void {
-  for (let index = 0; index < words.length; index++) {
-    for (let word = words[index] as number; word !== 0; word &= word - 1) {
-      visit((index << 5) + 31 - Math.clz32(word & -word));
-    }
   }
 }

@@ -10,7 +10,7 @@ import type { Oid } from '../../bytes/oid.ts';
 import type { ObjectStore } from '../object-store.ts';
 import type { StoreBitmaps } from '../bitmap/store-bitmaps.ts';
 import { OBJ_BLOB, OBJ_TAG } from '../codec/object-type.ts';
-import { Bitset, forEachMember } from './bitset.ts';
+import { Bitset } from './bitset.ts';
 import { ClosureWalk } from './closure-walk.ts';
 import { MISSING } from './commits/commit-graph.ts';
 import { CommitQueue } from './commits/commit-queue.ts';
@@ -92,7 +92,7 @@ async function closureBySets(context: WalkContext, bitmaps: StoreBitmaps, roots:
   for (const blob of ends.blobs) reached.add(blob, OBJ_BLOB);
   for (const tag of ends.tags) reached.add(tag, OBJ_TAG);
   const objects = new Bitset(store.objectCount);
-  forEachMember(reached.words, (bit) => objects.add(bitmaps.objectAt(bit)));
+  bitmaps.addObjects(reached.words, objects);
   return objects;
 }
 

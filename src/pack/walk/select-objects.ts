@@ -12,8 +12,8 @@
  * Where no history is cut and the store has bitmaps, sets take the place of 2 to 5 (bitmap-selection.ts).
  *
  * Objects that the client has deep in its history can be sent again where git sends them; nothing that it
- * lacks is ever left out. Memory: one byte an object, a bit an object where histories are cut, 4 bytes for the
- * commit graph and up to 4 for a depth filter, and the lists of the result.
+ * lacks is ever left out. Memory: a bit an object for the result, 4 bytes for the commit graph, and where histories are walked a byte, a bit
+ * where they are cut and up to 4 bytes for a depth filter; and the lists of the result.
  */
 import { HotpackError } from '../../bytes/error.ts';
 import type { Oid } from '../../bytes/oid.ts';
@@ -29,7 +29,7 @@ import type { WalkOptions } from './contract.ts';
 import { isSetFilter, selectByBitmaps } from './selecting/bitmap-selection.ts';
 import { markChangedPaths, markWholeTree } from './selecting/edge-trees.ts';
 import { type CompiledFilter, compileFilter, keepsEverything, keepsType } from './filtering/compiled-filter.ts';
-import { CLIENT_BASE, createMarks, SELECTED, selectedOf, UNINTERESTING } from './selecting/marks.ts';
+import { CLIENT_BASE, UNINTERESTING } from './selecting/marks.ts';
 import { addTagsOfSelected } from './selecting/include-tags.ts';
 import { addToEndPoints, type EndPoints, noEndPoints } from './end-points.ts';
 import { TreeSelection } from './selecting/tree-selection.ts';
@@ -39,6 +39,7 @@ import { missingReference, WalkContext } from './walk-context.ts';
 const FEW_COMMITS = 64;
 /** So many commits between a client and what it wants are walked rather than found by sets that are far away. */
 const SHORT_WALK = 512;
+const NO_MARKS = new Uint8Array(0);
 const NOTHING_MOVES: Boundary = { shallow: [], unshallow: [] };
 
 /**
@@ -58,13 +59,15 @@ class Selecting {
   readonly #context: WalkContext;
   readonly #query: SelectionQuery;
   readonly #filter: CompiledFilter;
-  readonly #marks: Uint8Array;
+  readonly #selected: Bitset;
+  /** Of walking alone, which begins with as many as there are objects. */
+  #marks: Uint8Array = NO_MARKS;
 
   constructor(context: WalkContext, query: SelectionQuery, filter: CompiledFilter) {
     this.#context = context;
     this.#query = query;
     this.#filter = filter;
-    this.#marks = createMarks(context.store.objectCount);
+    this.#selected = new Bitset(context.store.objectCount);
   }
 
   async run(): Promise<Selection> {
@@ -75,9 +78,9 @@ class Selecting {
     const had = bitmaps === undefined ? 'not-worth-it' : await this.#selectByBitmaps(bitmaps, wants, haves);
     const isWalked = had === 'not-worth-it';
     const { shallow, unshallow } = isWalked ? await this.#selectByWalking(wants, haves) : NOTHING_MOVES;
-    await addTagsOfSelected(this.#context, this.#query.includeTags, this.#marks);
+    await addTagsOfSelected(this.#context, this.#query.includeTags, this.#selected);
     return {
-      objects: selectedOf(this.#marks),
+      objects: this.#selected.toNumbers(),
       clientHas: isWalked ? this.#clientBases() : had,
       shallow: namesOf(store, shallow),
       unshallow: namesOf(store, unshallow),
@@ -98,7 +101,7 @@ class Selecting {
   ): Promise<ObjectSet | 'not-worth-it'> {
     const query = { wants, haves, filter: this.#filter, thin: this.#query.thin };
     const context = this.#context;
-    const near = await selectByBitmaps(context, bitmaps, { ...query, mostNewHaves: FEW_COMMITS }, this.#marks);
+    const near = await selectByBitmaps(context, bitmaps, { ...query, mostNewHaves: FEW_COMMITS }, this.#selected);
     if (near !== 'not-worth-it') return near;
     const walk = {
       interesting: wants.commits,
@@ -106,13 +109,14 @@ class Selecting {
       cut: undefined,
       sinceSeconds: undefined,
     };
-    const marks = createMarks(context.store.objectCount);
+    const marks = new Uint8Array(context.store.objectCount);
     if (await isShortWalk(context, walk, { most: SHORT_WALK, marks })) return 'not-worth-it';
     const mostNewHaves = Number.POSITIVE_INFINITY;
-    return await selectByBitmaps(context, bitmaps, { ...query, mostNewHaves }, this.#marks);
+    return await selectByBitmaps(context, bitmaps, { ...query, mostNewHaves }, this.#selected);
   }
 
   async #selectByWalking(wants: EndPoints, haves: EndPoints): Promise<Boundary> {
+    this.#marks = new Uint8Array(this.#context.store.objectCount);
     const shallows = await this.#resolveShallows();
     const boundary = await findBoundary(this.#context, {
       wants: wants.commits,
@@ -231,7 +235,7 @@ class Selecting {
 
   async #select(commits: readonly number[], wants: EndPoints): Promise<void> {
     const { graph, store } = this.#context;
-    const trees = new TreeSelection(this.#context, this.#filter, this.#marks);
+    const trees = new TreeSelection(this.#context, this.#filter, { marks: this.#marks, selected: this.#selected });
     for (const object of [...wants.tags, ...wants.blobs]) this.#send(object);
     for (const tree of wants.trees) await trees.addWanted(tree);
     if (keepsType(this.#filter, OBJ_COMMIT)) for (const commit of commits) this.#send(commit);
@@ -248,7 +252,7 @@ class Selecting {
   }
 
   #send(object: number): void {
-    if (!this.#has(object, UNINTERESTING)) this.#mark(object, SELECTED);
+    if (!this.#has(object, UNINTERESTING)) this.#selected.add(object);
   }
 
   /** A client that filters need not have what its filter leaves out, so that cannot serve as a base. */

@@ -8,13 +8,12 @@
 import type { StoreBitmaps } from '../../bitmap/store-bitmaps.ts';
 import { OBJ_BLOB, OBJ_COMMIT, OBJ_TAG, OBJ_TREE, type ObjectType } from '../../codec/object-type.ts';
 import { NO_OBJECTS, type ObjectSet } from '../../selection.ts';
-import { forEachMember } from '../bitset.ts';
+import type { Bitset } from '../bitset.ts';
 import type { EndPoints } from '../end-points.ts';
 import { type CompiledFilter, keepsEverything, keepsType } from '../filtering/compiled-filter.ts';
 import { ReachSet } from '../reach-set.ts';
 import type { WalkContext } from '../walk-context.ts';
-import { SELECTED } from './marks.ts';
-import { markSmallBlobs } from './small-blobs.ts';
+import { addSmallBlobs } from './small-blobs.ts';
 
 export interface BitmapQuery {
   readonly wants: EndPoints;
@@ -33,12 +32,12 @@ export function isSetFilter(filter: CompiledFilter): boolean {
   return filter.sparse.length === 0 && (filter.treeDepth === 0 || filter.treeDepth === Number.POSITIVE_INFINITY);
 }
 
-/** Marks what is SELECTED and gives what the client has. `not-worth-it`: nothing is marked. */
+/** Adds to `selected` and gives what the client has. `not-worth-it`: nothing is added. */
 export async function selectByBitmaps(
   context: WalkContext,
   bitmaps: StoreBitmaps,
   query: BitmapQuery,
-  marks: Uint8Array,
+  selected: Bitset,
 ): Promise<ObjectSet | 'not-worth-it'> {
   const { wants, haves, filter } = query;
   const kept = keptTypes(filter);
@@ -57,18 +56,14 @@ export async function selectByBitmaps(
 
   const named = [...wants.tags, ...wants.trees, ...wants.blobs];
   for (const object of kept.has(OBJ_COMMIT) ? named : [...named, ...wants.commits]) {
-    if (!had.has(object)) mark(marks, object, SELECTED);
+    if (!had.has(object)) selected.add(object);
   }
   const found = keepNew({ wanted, had, bitmaps }, kept);
-  const unsized: number[] = [];
-  const sizesDecide = kept.has(OBJ_BLOB) && filter.blobBytes !== Number.POSITIVE_INFINITY;
-  forEachMember(found, (bit) => {
-    const object = bitmaps.objectAt(bit);
-    const isOpen = sizesDecide && wanted.typeOf(bit) === OBJ_BLOB && (marks[object] as number) === 0;
-    if (isOpen) unsized.push(object);
-    else mark(marks, object, SELECTED);
-  });
-  await markSmallBlobs(context, unsized, { below: filter.blobBytes, marks });
+  if (kept.has(OBJ_BLOB) && filter.blobBytes !== Number.POSITIVE_INFINITY) {
+    const blobs = takeBlobs(wanted, bitmaps).filter((blob) => !selected.has(blob));
+    await addSmallBlobs(context, blobs, { below: filter.blobBytes, selected });
+  }
+  bitmaps.addObjects(found, selected);
   return query.thin && keepsEverything(filter) ? had : NO_OBJECTS;
 }
 
@@ -101,6 +96,16 @@ function keepNew(
   return words;
 }
 
-function mark(marks: Uint8Array, object: number, bit: number): void {
-  marks[object] = (marks[object] as number) | bit;
+/** Takes the blobs out of `wanted` and gives their objects. */
+function takeBlobs(wanted: ReachSet, bitmaps: StoreBitmaps): number[] {
+  const { words } = wanted;
+  const blobs: number[] = [];
+  for (let bit = 0; bit < bitmaps.bits; bit++) {
+    const word = words[bit >>> 5] as number;
+    const mask = 1 << (bit & 31);
+    if ((word & mask) === 0 || wanted.typeOf(bit) !== OBJ_BLOB) continue;
+    words[bit >>> 5] = word & ~mask;
+    blobs.push(bitmaps.objectAt(bit));
+  }
+  return blobs;
 }

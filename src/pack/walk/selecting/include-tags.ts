@@ -4,25 +4,25 @@
  */
 import type { Oid } from '../../../bytes/oid.ts';
 import { OBJ_TAG } from '../../codec/object-type.ts';
-import { SELECTED } from './marks.ts';
+import type { Bitset } from '../bitset.ts';
 import { missingReference, type WalkContext } from '../walk-context.ts';
 
 export async function addTagsOfSelected(
   context: WalkContext,
   tags: readonly { readonly tag: Oid; readonly peeled: Oid }[],
-  marks: Uint8Array,
+  selected: Bitset,
 ): Promise<void> {
   const { store, pace } = context;
   const due: number[] = [];
   for (const { tag, peeled } of tags) {
     const object = store.find(tag);
     const target = store.find(peeled);
-    if (object < 0 || target < 0 || !isSelected(marks, target)) continue;
+    if (object < 0 || target < 0 || !selected.has(target)) continue;
     due.push(object);
   }
   for (let object of due) {
-    while (!isSelected(marks, object)) {
-      marks[object] = (marks[object] as number) | SELECTED;
+    while (!selected.has(object)) {
+      selected.add(object);
       const { target, type } = await context.tag(object);
       if (type !== OBJ_TAG) break;
       if (target < 0) throw missingReference(store, object);
@@ -30,8 +30,4 @@ export async function addTagsOfSelected(
       if (pace.spend(0)) await pace.pause();
     }
   }
-}
-
-function isSelected(marks: Uint8Array, object: number): boolean {
-  return ((marks[object] as number) & SELECTED) !== 0;
 }

@@ -15,10 +15,11 @@ import { OBJ_BLOB, OBJ_TREE } from '../../codec/object-type.ts';
 import { type CompiledFilter, keepsType } from '../filtering/compiled-filter.ts';
 import { latin1 } from '../filtering/sparse-patterns.ts';
 import { type FilterPath, PathVerdicts } from '../filtering/path-verdicts.ts';
-import { SEEN, SELECTED, UNINTERESTING } from './marks.ts';
-import { markSmallBlobs } from './small-blobs.ts';
+import { SEEN, UNINTERESTING } from './marks.ts';
+import { addSmallBlobs } from './small-blobs.ts';
 import { malformedObject } from '../parsing/malformed-object.ts';
 import { ENTRY_BLOB, ENTRY_GITLINK, ENTRY_TREE, TreeCursor } from '../parsing/tree.ts';
+import type { Bitset } from '../bitset.ts';
 import { missingReference, type WalkContext } from '../walk-context.ts';
 
 const PASSED = SEEN | UNINTERESTING;
@@ -27,6 +28,7 @@ export class TreeSelection {
   readonly #context: WalkContext;
   readonly #filter: CompiledFilter;
   readonly #marks: Uint8Array;
+  readonly #selected: Bitset;
   readonly #cursor = new TreeCursor();
   readonly #trees: number[] = [];
   readonly #depths: number[] = [];
@@ -38,10 +40,16 @@ export class TreeSelection {
   readonly #keepsBlobs: boolean;
   readonly #unsized: number[] = [];
 
-  constructor(context: WalkContext, filter: CompiledFilter, marks: Uint8Array) {
+  /** What is chosen becomes a member of `selected`; `marks` say what is known. */
+  constructor(
+    context: WalkContext,
+    filter: CompiledFilter,
+    sets: { readonly marks: Uint8Array; readonly selected: Bitset },
+  ) {
     this.#context = context;
     this.#filter = filter;
-    this.#marks = marks;
+    this.#marks = sets.marks;
+    this.#selected = sets.selected;
     this.#keepsTrees = keepsType(filter, OBJ_TREE);
     this.#keepsBlobs = keepsType(filter, OBJ_BLOB) && filter.blobBytes > 0;
     this.#verdicts = filter.sparse.length > 0 ? new PathVerdicts(filter.sparse) : undefined;
@@ -65,7 +73,7 @@ export class TreeSelection {
   /** A tree that was asked for by name. */
   async addWanted(tree: number): Promise<void> {
     if (this.#is(tree, UNINTERESTING)) return;
-    this.#set(tree, SELECTED);
+    this.#selected.add(tree);
     if (this.#verdicts === undefined && this.#entered === undefined) this.#set(tree, SEEN);
     this.#push(tree, -1, this.#verdicts?.wanted);
     await this.#drain();
@@ -74,7 +82,7 @@ export class TreeSelection {
   /** Decides on the blobs that a size limit left open. */
   async finish(): Promise<void> {
     const blobs = this.#unsized.splice(0);
-    await markSmallBlobs(this.#context, blobs, { below: this.#filter.blobBytes, marks: this.#marks });
+    await addSmallBlobs(this.#context, blobs, { below: this.#filter.blobBytes, selected: this.#selected });
   }
 
   /** A tree found at `depth`: selects it and has it entered where the filter says so. */
@@ -90,7 +98,7 @@ export class TreeSelection {
       if (before !== 0 && before <= depth + 1) return;
       this.#entered[tree] = depth + 1;
     }
-    if (this.#keepsTrees) this.#set(tree, SELECTED);
+    if (this.#keepsTrees) this.#selected.add(tree);
     this.#push(tree, depth, path);
   }
 
@@ -141,11 +149,9 @@ export class TreeSelection {
   }
 
   #keepBlob(blob: number): void {
-    if (this.#filter.blobBytes === Number.POSITIVE_INFINITY) this.#set(blob, SEEN | SELECTED);
-    else {
-      this.#set(blob, SEEN);
-      if (!this.#is(blob, SELECTED)) this.#unsized.push(blob);
-    }
+    this.#set(blob, SEEN);
+    if (this.#filter.blobBytes === Number.POSITIVE_INFINITY) this.#selected.add(blob);
+    else if (!this.#selected.has(blob)) this.#unsized.push(blob);
   }
 
   #is(object: number, bits: number): boolean {
