@@ -11,8 +11,9 @@
  * nobody parses. Holes and rewritten headers shift what follows; since a delta's base mostly precedes it, knowing where
  * each entry begins in the output is enough to do all this in one pass.
  *
- * Input comes in windows of 1 MiB, the next one on its way while one is worked on.
- * Memory: what `selected-objects.ts` says, two windows, a chunk of output and, where an object is put together, that object.
+ * Input comes in windows of 1 MiB, the next ones on their way while one is worked on (`read-ahead.ts`). What a window makes is handed out
+ * once all of it is made.
+ * Memory: what `selected-objects.ts` says, two windows, their output and, where an object is put together, that object.
  */
 import { throwIfAborted } from '../../bytes/abort.ts';
 import { HotpackError } from '../../bytes/error.ts';
