@@ -5,6 +5,12 @@
  */
 const marked = new WeakSet<ArrayBufferLike>();
 
+/**
+ * The first array that ever loses its memory makes V8 throw away all code that it has compiled for typed arrays, since that counted on none
+ * doing so. Here it costs nothing: nothing is compiled yet.
+ */
+new ArrayBuffer(1).transfer(0);
+
 /** The same array. Nobody but its taker may look at it any more. A view of a part of some memory is not marked. */
 export function forOneTaker(bytes: Uint8Array): Uint8Array {
   if (isWhole(bytes)) marked.add(bytes.buffer);
