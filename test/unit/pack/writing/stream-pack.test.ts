@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { giveBack } from '../../../../src/bytes/give-back.ts';
+import { OBJ_BLOB } from '../../../../src/pack/codec/object-type.ts';
 import type { ObjectStore } from '../../../../src/pack/object-store.ts';
 import { openObjectStore } from '../../../../src/pack/reading/open-object-store.ts';
 import type { PackedObjects, PackSource } from '../../../../src/pack/reading/packed-objects.ts';
@@ -205,6 +206,26 @@ describe('what writing costs', () => {
     const { counters } = await write(store, { objects: ends });
     expect(counters.objects).toBe(2);
     expect(store.counters.bytesRead).toBeLessThan(store.packBytes(0) / 2);
+  });
+
+  it('looks nothing up for an entry but the place of the base of a delta', async () => {
+    const store = openObjectStore({ packs, cacheBytes: MIB });
+    const types = await Promise.all(Array.from(canonicalObjects(store), (object) => store.typeOf(object)));
+    const objects = canonicalObjects(store).filter((_, i) => types[i] !== OBJ_BLOB);
+    const asked = new Map<string, number>();
+    const LOOKUPS = ['positionAtOffset', 'positionOf', 'packOf', 'offsetOf', 'objectAtPosition', 'canonical'] as const;
+    const counted = { ...store };
+    for (const name of LOOKUPS) {
+      const look = store[name] as (...args: number[]) => number;
+      counted[name] = (...args: number[]) => {
+        asked.set(name, (asked.get(name) ?? 0) + 1);
+        return look(...args);
+      };
+    }
+    const { counters } = await write(counted, { objects });
+    expect(counters).toMatchObject({ objects: objects.length, deflated: 0 });
+    expect(counters.reusedDeltas).toBeGreaterThan(20);
+    expect([...asked]).toEqual([['positionAtOffset', counters.reusedDeltas]]);
   });
 
   it('hands out chunks of 64 KiB to 1 MiB', async () => {
