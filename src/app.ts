@@ -39,8 +39,9 @@ const MAINTENANCE = 1;
 const OPEN_MIRRORS = 8;
 /**
  * How `memoryBytes` is dealt out: half to ingests (each job has at most one), a quarter to the caches of mirrors, an eighth
- * to answers on their way from upstream; the eighth that is left is for the chunks of streams, half of it for the blocks of
- * a bucket where there is one. Apart from it, by the number of objects: idx tables of open mirrors, and at most 64 bytes an object while one is ingested or walked.
+ * to answers (in the making, lingering, or stored and asked for again); the eighth that is left is for the chunks of streams, half
+ * of it for the blocks of a bucket where there is one. Apart from it, by the number of objects: idx tables of open mirrors, and at
+ * most 64 bytes an object while one is ingested or walked.
  */
 const INGEST_SHARE = 1 / 2;
 const CACHE_SHARE = 1 / 4 / OPEN_MIRRORS;

@@ -5,8 +5,8 @@
  * What is made goes into the store while it streams where it cost much, or somebody asked for it before; else it
  * lingers in memory for a while if it is small, and is stored when a second one asks for it. Only a whole one is kept.
  *
- * Memory: `memoryBytes` over all answers in the making or lingering, a run of packets of each follower, and 8,192 keys
- * that were asked for.
+ * Memory: `memoryBytes` over all answers in the making, lingering, or stored and asked for again; a run of packets of each
+ * follower, and 8,192 keys that were asked for.
  */
 import { abortError, raceSignal } from '../bytes/abort.ts';
 import { HotpackError } from '../bytes/error.ts';
@@ -24,7 +24,10 @@ export interface AnswersOptions {
   readonly storage: Storage;
   /** Of all stored answers; 0 stores none. */
   readonly maxBytes: number;
-  /** For the last bytes of the answers in the making, and for small ones that linger; each has at most 4 MiB. */
+  /**
+   * A half for the last bytes of the answers in the making, each at most 4 MiB, a quarter for small ones that linger, a quarter for small
+   * ones that are stored and asked for again.
+   */
   readonly memoryBytes: number;
   /** How long a finished answer that is not stored waits for another follower. */
   readonly lingerMs: number;
@@ -61,6 +64,9 @@ interface Found {
 }
 
 const MAX_RECENT_BYTES = 4 * 1024 * 1024;
+const STREAMING_SHARE = 1 / 2;
+const LINGERING_SHARE = 1 / 4;
+const HOT_SHARE = 1 / 4;
 const MAX_ASKED = 8_192;
 
 export class Answers implements AnswerCache, AnswerCaches {
@@ -75,8 +81,9 @@ export class Answers implements AnswerCache, AnswerCaches {
 
   constructor(options: AnswersOptions) {
     this.#options = options;
-    const { storage, maxBytes, now, onEvicted, onFailed } = options;
-    this.#stored = new StoredAnswers({ storage, maxBytes, now, onEvicted, onFailed });
+    const { storage, maxBytes, memoryBytes, now, onEvicted, onFailed } = options;
+    const hotBytes = memoryBytes * HOT_SHARE;
+    this.#stored = new StoredAnswers({ storage, maxBytes, hotBytes, now, onEvicted, onFailed });
   }
 
   of(): AnswerCache {
@@ -253,8 +260,7 @@ export class Answers implements AnswerCache, AnswerCaches {
   #recentBytes(): number {
     let streaming = 0;
     for (const entry of this.#entries) if (entry.shared?.isStreaming === true) streaming++;
-    // A half of it is for those that linger.
-    return Math.min(MAX_RECENT_BYTES, this.#options.memoryBytes / 2 / Math.max(1, streaming));
+    return Math.min(MAX_RECENT_BYTES, (this.#options.memoryBytes * STREAMING_SHARE) / Math.max(1, streaming));
   }
 
   #following(entry: Entry, shared: SharedAnswer, began: boolean): Joined {
@@ -349,7 +355,7 @@ export class Answers implements AnswerCache, AnswerCaches {
     const lingering = [...this.#entries].filter((entry) => entry.shared?.isStreaming === false);
     let bytes = lingering.reduce((sum, entry) => sum + (entry.shared?.memoryBytes ?? 0), 0);
     for (const entry of lingering) {
-      if (bytes <= this.#options.memoryBytes / 2) return;
+      if (bytes <= this.#options.memoryBytes * LINGERING_SHARE) return;
       if (entry.shared === undefined || entry.shared.followers > 0) continue;
       bytes -= entry.shared.memoryBytes;
       this.#discard(entry);

@@ -2,6 +2,7 @@
  * Counts and logs every request when its answer has ended: by its last byte, because it broke, or since the client left.
  * Logged are names and numbers; never a query, a field or a body.
  */
+import { WholeBody } from '../bytes/whole-body.ts';
 import { reasonPhrase } from './reason-phrase.ts';
 import type { PopularityCounters } from '../popularity/contract.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -29,7 +30,12 @@ export interface Observer {
 }
 
 /** The same answer, observed, with a reason phrase where it had none. `ended` is called once. */
-export function observe(observer: Observer, observation: Observation, response: Response, ended: () => void): Response {
+export function observe(
+  observer: Observer,
+  observation: Observation,
+  response: Response,
+  ended?: () => void,
+): Response {
   const { now, metrics, logger, popularity, isWarmed } = observer;
   const source = sourceOf(response.headers.get('x-hotpack-source'));
   const finish = (bytes: number, end: 'ended' | 'left' | 'broke'): void => {
@@ -56,7 +62,7 @@ export function observe(observer: Observer, observation: Observation, response: 
       ms,
       end,
     });
-    ended();
+    ended?.();
   };
 
   const countWarmed = (repo: string, from: Exclude<AnswerSource, 'none'>): void => {
@@ -67,15 +73,19 @@ export function observe(observer: Observer, observation: Observation, response: 
     observation.keepAlive?.(counted.catch((error: unknown) => logger.debug('counts_failed', { repo, error })));
   };
 
-  const declared = Number(response.headers.get('content-length') ?? 0);
   if (response.body === null || observation.method === 'HEAD') {
     // Whoever made a body for HEAD must get to know that nobody reads it.
     response.body?.cancel().catch(() => undefined);
     finish(0, 'ended');
     return new Response(null, headOf(response));
   }
-  if (!observer.wrapsSized && declared > 0) {
+  const declared = observer.wrapsSized ? 0 : Number(response.headers.get('content-length') ?? 0);
+  if (declared > 0) {
     finish(declared, 'ended');
+    return response;
+  }
+  if (response.body instanceof WholeBody) {
+    response.body.onEnd(finish);
     return response;
   }
   return new Response(counted(response.body, finish), headOf(response));

@@ -1,4 +1,7 @@
-/** A stored answer whose object is open, for any number of readers at once; closed when it is let go of and nobody reads. */
+/**
+ * A stored answer whose object is open, for any number of readers at once; closed when it is let go of and nobody reads.
+ * Memory: its packets, where they were asked for (hot-packets.ts).
+ */
 import { HotpackError } from '../../bytes/error.ts';
 import type { Storage, StorageReader } from '../../storage/contract.ts';
 import {
@@ -14,6 +17,7 @@ export class OpenAnswer {
   readonly reader: StorageReader;
   /** Whoever keeps it open is one of them. */
   #users = 1;
+  #packets: Promise<Uint8Array> | undefined;
 
   private constructor(header: AnswerHeader, reader: StorageReader) {
     this.header = header;
@@ -46,6 +50,17 @@ export class OpenAnswer {
     if (this.#users === 0) return false;
     this.#users++;
     return true;
+  }
+
+  /** Packets and end, read once for everyone: not to be written to. */
+  packets(): Promise<Uint8Array> {
+    const { headerBytes } = this.header;
+    this.#packets ??= this.reader.read(headerBytes, this.reader.bytes - headerBytes);
+    return this.#packets;
+  }
+
+  forgetPackets(): void {
+    this.#packets = undefined;
   }
 
   letGo(): void {

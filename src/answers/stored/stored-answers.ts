@@ -3,7 +3,8 @@
  * answer depends on which tags it adds. The store is the truth: what another process has stored is found there, and the
  * index is made anew by listing when the process starts. An object that does not fit its own header is removed, never given.
  *
- * The answers used last stay open. Bounded by `maxBytes`; what goes is decided in answer-index.ts.
+ * The answers used last stay open, and small ones that are asked for again lie in memory (hot-packets.ts). Bounded by
+ * `maxBytes`; what goes is decided in answer-index.ts.
  */
 import { isHotpackError } from '../../bytes/error.ts';
 import type { Storage, StorageReader } from '../../storage/contract.ts';
@@ -12,12 +13,15 @@ import type { AnswerHeader } from './answer-header.ts';
 import { AnswerIndex, type IndexEntry } from './answer-index.ts';
 import { type AnswerQuestion, answerKey } from '../answer-key.ts';
 import { AnswerSpool, type HeaderFields } from './answer-spool.ts';
+import { HotPackets } from './hot-packets.ts';
 import { OpenAnswer } from './open-answer.ts';
 
 export interface StoredAnswersOptions {
   readonly storage: Storage;
   /** 0: nothing is stored. */
   readonly maxBytes: number;
+  /** For the packets of small ones that are asked for again. Default 0: they are read from the store each time. */
+  readonly hotBytes?: number;
   readonly now?: (() => number) | undefined;
   readonly onEvicted: (count: number) => void;
   /** The store failed, or an object was not what it says it is: answers are made as if it were not there. */
@@ -30,6 +34,8 @@ export interface StoredAnswer {
   readonly madeAtMs: number;
   /** The header, then the packets. Belongs to the cache, which closes it. */
   readonly reader: StorageReader;
+  /** Packets and end, where they are in memory: not to be written to. */
+  readonly packets: Uint8Array | undefined;
   /** Idempotent. An error that reading met: the object is looked at no more. */
   readonly release: (error?: unknown) => void;
 }
@@ -51,10 +57,12 @@ export class StoredAnswers {
   readonly #index: AnswerIndex;
   /** Entries that are kept open, the least recently used first. */
   readonly #open = new Set<IndexEntry>();
+  readonly #hot: HotPackets;
 
   constructor(options: StoredAnswersOptions) {
     this.#options = options;
     this.#index = new AnswerIndex(options.maxBytes, options.now);
+    this.#hot = new HotPackets(options.hotBytes ?? 0);
   }
 
   get bytes(): number {
@@ -195,20 +203,28 @@ export class StoredAnswers {
     }
     this.#index.touch(entry);
     let isOver = false;
-    return {
-      header: opened.header,
-      madeAtMs: opened.reader.info.modifiedAtMs,
-      reader: opened.reader,
-      release: (error) => {
-        if (isOver) return;
-        isOver = true;
-        entry.readers--;
-        opened.letGo();
-        if (error === undefined) return;
-        this.#options.onFailed(error);
-        this.remove(entry.key).catch(this.#options.onFailed);
-      },
+    const release = (error?: unknown): void => {
+      if (isOver) return;
+      isOver = true;
+      entry.readers--;
+      opened.letGo();
+      if (error === undefined) return;
+      this.#options.onFailed(error);
+      this.remove(entry.key).catch(this.#options.onFailed);
     };
+    try {
+      const packets = await this.#hot.of(opened);
+      return {
+        header: opened.header,
+        madeAtMs: opened.reader.info.modifiedAtMs,
+        reader: opened.reader,
+        packets,
+        release,
+      };
+    } catch (error) {
+      release(error);
+      return undefined;
+    }
   }
 
   /** Undefined where it is there no more. */
@@ -263,7 +279,11 @@ export class StoredAnswers {
     entry.opened = undefined;
     this.#open.delete(entry);
     opened?.then(
-      (one) => one?.letGo(),
+      (one) => {
+        if (one === undefined) return;
+        this.#hot.forget(one);
+        one.letGo();
+      },
       () => undefined,
     );
   }

@@ -2,13 +2,14 @@
  * A stored answer on its way out: the sections, a line that says so, the packets and the end as they lie in the store. Nobody
  * looks at the bytes; only for older framings they are cut anew. The length is declared, so that a cut shows.
  *
- * The first piece goes along with what is in front of it, the others are of a MiB, one read ahead of the client.
+ * What is in memory goes out as it lies there. Of what is not, the first piece goes along with what is in front of it, the others are of a MiB, one read ahead of the client.
  * Memory: two pieces; none where the runtime pipes the store's own stream (`SizeBody`).
  */
 import type { StoredAnswer } from '../../answers/stored/stored-answers.ts';
 import { abortError } from '../../bytes/abort.ts';
 import { forOneTaker, giveBack } from '../../bytes/give-back.ts';
 import { concatBytes } from '../../bytes/streams.ts';
+import { WholeBody } from '../../bytes/whole-body.ts';
 import type { FetchRequest, SideBand } from '../../protocol/fetch-request.ts';
 import { bytesFromText } from '../../protocol/pkt-line/text.ts';
 import { encodeBand, PROGRESS_BAND, writeSideBandEnd } from '../../protocol/side-band/frame.ts';
@@ -43,6 +44,11 @@ export async function storedResponse(
   const bytes = start.length + cutBytes(packBytes, sideBand) + end.length;
   if (sizeBody !== undefined && sideBand === 'side-band-64k' && answer.reader.openBody !== undefined) {
     return uploadPackResponse(sizeBody({ start, rest: await openPackets(answer, signal), bytes }), 'pack-cache', bytes);
+  }
+  if (answer.packets !== undefined) {
+    answer.release();
+    const run = answer.packets.subarray(0, fullPacketsBytes(packBytes));
+    return uploadPackResponse(new WholeBody([start, ...cutPackets(run, sideBand), end]), 'pack-cache', bytes);
   }
   const pieces = new StoredPieces(answer, start, signal);
   const body = sideBand === 'side-band-64k' ? pieces.asStored() : pieces.cut(sideBand, end);

@@ -2,7 +2,7 @@
  * What is said about refs and capabilities, as bytes: made once for each list and way of asking, given to everyone who asks like
  * that. They go with the list. Memory: for a list at most `MAX_WAYS` answers.
  */
-import { streamFrom } from '../../bytes/streams.ts';
+import { WholeBody } from '../../bytes/whole-body.ts';
 
 const MAX_WAYS = 8;
 /** Ways of asking that take more to describe are nobody else's. */
@@ -29,5 +29,5 @@ const MAX_COPIED_BYTES = 16 * 1024;
 
 /** A response's body of shared bytes. */
 export function sharedBody(bytes: Uint8Array): BodyInit {
-  return bytes.length > MAX_COPIED_BYTES ? streamFrom([bytes]) : (bytes as BodyInit);
+  return bytes.length > MAX_COPIED_BYTES ? new WholeBody([bytes]) : (bytes as BodyInit);
 }

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { sendBody } from '../../../adapters/node-send.ts';
+import { sendBody, sendWhole } from '../../../adapters/node-send.ts';
 import { forOneTaker } from '../../../src/bytes/give-back.ts';
+import { WholeBody } from '../../../src/bytes/whole-body.ts';
 
 const MIB = 2 ** 20;
 
@@ -112,4 +113,43 @@ test('small chunks are not waited for one by one', async () => {
   const all = await readAll(incoming);
   expect(all.length).toBe(1_000);
   expect(made[999]?.[0]).toBe(all[999]);
+});
+
+test('what lies in memory goes out with its head in one call, its length declared, and stays what it is', async () => {
+  const parts = [new Uint8Array(10).fill(1), forOneTaker(new Uint8Array(MIB).fill(2))];
+  const body = new WholeBody(parts);
+  const ends: unknown[] = [];
+  body.onEnd((bytes, end) => ends.push([bytes, end]));
+  let calls = 0;
+  server = createServer((_, sink: ServerResponse) => {
+    const socket = sink.socket as Socket & Record<'_writev' | '_write', (...args: never[]) => void>;
+    for (const name of ['_writev', '_write'] as const) {
+      const write = socket[name].bind(socket) as (...args: unknown[]) => void;
+      Object.assign(socket, { [name]: (...args: unknown[]) => (calls++, write(...args)) });
+    }
+    void sendWhole(new Response(null), body, sink);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const outgoing = request({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', agent: false }).end();
+  const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage];
+  expect((await readAll(incoming)).equals(Buffer.concat(parts))).toBe(true);
+  expect(incoming.headers['content-length']).toBe(String(MIB + 10));
+  expect(incoming.headers['transfer-encoding']).toBeUndefined();
+  expect(calls).toBe(1);
+  expect(parts[1]?.length).toBe(MIB);
+  expect(ends).toEqual([[MIB + 10, 'ended']]);
+});
+
+test('who leaves while what lies in memory is on its way is told of', async () => {
+  const body = new WholeBody([new Uint8Array(64 * MIB)]);
+  const end = new Promise<unknown>((resolve) => body.onEnd((bytes, how) => resolve([bytes, how])));
+  server = createServer((_, sink: ServerResponse) => void sendWhole(new Response(null), body, sink));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const outgoing = request({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', agent: false }).end();
+  outgoing.on('error', () => undefined);
+  const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage];
+  incoming.on('error', () => undefined).destroy();
+  expect(await end).toEqual([64 * MIB, 'left']);
 });
