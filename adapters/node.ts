@@ -1,11 +1,11 @@
 /** hotpack on Node: the disk, memory or a bucket, packs indexed, selected and written in worker threads. Running this module serves. */
 import type { Server } from 'node:http';
 import { setFlagsFromString } from 'node:v8';
-import type { H3Event } from 'h3';
 import { serve } from 'h3/node';
 import { createApp } from '../src/app.ts';
 import { resolveConfig } from '../src/config.ts';
 import { EXIT_WRONG_SETTING, exitOnSignal, fail } from './process.ts';
+import { answerGit } from './node-git.ts';
 import { sendBodies } from './node-send.ts';
 import { closeServer } from './node-server.ts';
 import { openKv } from './open-kv.ts';
@@ -37,14 +37,11 @@ const app = createApp(
     log,
   },
   config,
-  {
-    writeChallenges,
-  },
 );
 const { host: hostname, port } = config;
 // Signals are ours, and a push may take longer than Node's five minutes for a request.
 const node = { requestTimeout: 0 };
-const middleware = [sendBodies];
+const middleware = [sendBodies, answerGit(app.git)];
 const server = serve(app.h3, { hostname, port, node, middleware, silent: true, gracefulShutdown: false });
 await server.ready().catch(fail);
 await app.start();
@@ -65,9 +62,4 @@ function readConfig(): ReturnType<typeof resolveConfig> {
     process.stderr.write(`${(error as Error).message}\n`);
     process.exit(EXIT_WRONG_SETTING);
   }
-}
-
-/** Several challenges are several header fields; a Response would join them. */
-function writeChallenges(event: H3Event, challenges: readonly string[]): void {
-  event.runtime?.node?.res?.setHeader('www-authenticate', [...challenges]);
 }

@@ -5,7 +5,7 @@ import { createDeadline, raceSignal } from './bytes/abort.ts';
 import type { Config } from './config.ts';
 import { dailyJobs } from './daily-jobs.ts';
 import { createEdgeRooms } from './edge-rooms.ts';
-import { createHttp, type HttpDeps, type Readiness } from './http/create-http.ts';
+import { createHttp, type Readiness } from './http/create-http.ts';
 import { createClaims } from './jobs/claims.ts';
 import { createJobs } from './jobs/jobs.ts';
 import { createPeriodicJobs } from './jobs/periodic.ts';
@@ -52,12 +52,7 @@ const PROBE_TIMEOUT_MS = 2_000;
 /** For the counts that are not written yet when all else has ended. */
 const LAST_FLUSH_MS = 2_000;
 
-export interface AppOptions {
-  /** See `HttpDeps.writeChallenges`. */
-  readonly writeChallenges?: HttpDeps['writeChallenges'];
-}
-
-export function createApp(platform: Platform, config: Config, options: AppOptions = {}): App {
+export function createApp(platform: Platform, config: Config): App {
   const { storage, threads, now } = platform;
   const logger = createLogger({ sink: platform.log, level: config.logLevel, now, secrets: config.secrets });
   const metricsNameRepositories = config.metricsPerRepo === 1;
@@ -259,7 +254,7 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     metrics.storedBytes.set({ what: 'answers' }, sharedAnswers.bytes);
   });
 
-  const h3 = createHttp({
+  const { h3, git } = createHttp({
     popularity,
     warm,
     states: createRepositoryStates(storage, mirrors, config.upstreams),
@@ -279,11 +274,11 @@ export function createApp(platform: Platform, config: Config, options: AppOption
     readiness,
     wrapsSized: platform.sizeBody === undefined,
     ...(ending === undefined ? {} : { signal: ending.signal }),
-    ...(options.writeChallenges === undefined ? {} : { writeChallenges: options.writeChallenges }),
   });
 
   return {
     h3,
+    git,
     ...(edge === undefined ? {} : { edge: edge.events }),
     async start() {
       popularity.start();

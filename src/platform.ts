@@ -3,6 +3,7 @@
  * `Platform`; no other file asks where it runs.
  */
 import type { H3 } from 'h3';
+import type { GitDesk } from './http/git-desk.ts';
 import type { PackThreads } from './mirror/tasks.ts';
 import type { SizeBody } from './serve/body/size-body.ts';
 import type { Storage } from './storage/contract.ts';
@@ -50,6 +51,8 @@ export interface EdgeEvents {
 export interface App {
   /** What the runtime's own `serve` of h3 takes. No routes are added after `createApp` has returned. */
   readonly h3: H3;
+  /** What its routes below `/git/` do, for a runtime that hands such requests over by itself. */
+  readonly git: GitDesk;
   /** Where `Platform.sharesWork` is false. */
   readonly edge?: EdgeEvents;
   /** Starts background work. Requests are answered before it resolves. */

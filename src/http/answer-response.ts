@@ -1,6 +1,7 @@
 /** What hotpack says by itself, and what it relays, as Responses. */
 import { isHotpackError } from '../bytes/error.ts';
 import { writeErrorPacket } from '../protocol/error-packet.ts';
+import { NOT_TO_BE_KEPT } from '../protocol/not-to-be-kept.ts';
 import type { UpstreamAnswer } from '../upstream/contract.ts';
 import { answerOfError } from '../upstream/failure.ts';
 import { placeOfError } from './error-status.ts';
@@ -10,13 +11,6 @@ import { placeOfError } from './error-status.ts';
  * A runtime that can write them so provides this, and they are left out of the Response.
  */
 export type WriteChallenges = (challenges: readonly string[]) => void;
-
-/** What git's own http-backend puts on everything that changes, and nothing on the way may compress. */
-export const NOT_TO_BE_KEPT: Readonly<Record<string, string>> = {
-  'cache-control': 'no-cache, max-age=0, must-revalidate, no-transform',
-  pragma: 'no-cache',
-  expires: 'Fri, 01 Jan 1980 00:00:00 GMT',
-};
 
 /** A line of text, which git shows to its user. */
 export function textResponse(status: number, text: string, headers: Readonly<Record<string, string>> = {}): Response {

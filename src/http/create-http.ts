@@ -4,22 +4,27 @@
  */
 import { H3, type H3Event } from 'h3';
 import { createDeadline } from '../bytes/abort.ts';
-import { isHotpackError } from '../bytes/error.ts';
 import type { Popularity } from '../popularity/contract.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { PROMETHEUS_CONTENT_TYPE } from '../telemetry/registry.ts';
 import type { Warm } from '../warm/contract.ts';
-import { errorResponse, textResponse } from './answer-response.ts';
+import { textResponse } from './answer-response.ts';
 import { addApi, refuseOthers } from './api/api.ts';
 import type { ApiDeps } from './api/contract.ts';
-import { handleGit, type GitDeps } from './git-handler.ts';
-import { shieldedBody } from './shielded-body.ts';
-import { observe, type Observation, type Observer } from './observe.ts';
+import { arrivingBody } from './arriving-body.ts';
+import { createGitDesk, type GitDesk, type GitDeskDeps } from './git-desk.ts';
+import type { Observer } from './observe.ts';
 
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: 'storage' | 'draining' };
 
-export interface HttpDeps extends GitDeps, ApiDeps {
+export interface Http {
+  readonly h3: H3;
+  /** What its routes below `/git/` do, for a runtime that need not go through them. */
+  readonly git: GitDesk;
+}
+
+export interface HttpDeps extends GitDeskDeps, ApiDeps {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly popularity: Popularity;
@@ -28,18 +33,13 @@ export interface HttpDeps extends GitDeps, ApiDeps {
   readonly readiness: () => Promise<Readiness>;
   /** Fires when the process will not wait for its requests any longer. */
   readonly signal?: AbortSignal;
-  /**
-   * Writes several `www-authenticate` fields apart, where the runtime can (Node: `runtime.node.res.setHeader`). The
-   * Response that follows has none then.
-   */
-  readonly writeChallenges?: (event: H3Event, challenges: readonly string[]) => void;
   /** Then `/metrics` is for whom `/api` is for. Default false. */
   readonly metricsNameRepositories?: boolean;
   /** See `Observer`. Default true. */
   readonly wrapsSized?: boolean;
 }
 
-export function createHttp(deps: HttpDeps): H3 {
+export function createHttp(deps: HttpDeps): Http {
   const { metrics, logger, now, popularity, warm } = deps;
   const observer: Observer = {
     now,
@@ -49,57 +49,29 @@ export function createHttp(deps: HttpDeps): H3 {
     isWarmed: (repo) => warm.isWarmed(repo),
     wrapsSized: deps.wrapsSized ?? true,
   };
+  const git = createGitDesk(deps, observer);
   // Paths that are no percent-encoding are refused by their own handler, in text.
   const app = new H3({ allowMalformedURL: true, silent: true });
 
-  async function answerGit(event: H3Event): Promise<Response> {
-    const arrivedAtMs = now();
+  async function answerEvent(event: H3Event): Promise<Response> {
     const { req } = event;
     // Only a client that takes hotpack for its `http.proxy` sends a whole URL; its credentials are for somebody else.
     if (req.runtime?.node?.req.url?.startsWith('/') === false) {
       return textResponse(400, 'hotpack is no forward proxy: clone from its own URLs, /git/<upstream>/<path>');
     }
-    const waitUntil = req.waitUntil === undefined ? undefined : (promise: Promise<unknown>) => event.waitUntil(promise);
-    const observation: Observation = {
-      kind: 'other',
-      method: req.method,
-      startedAtMs: arrivedAtMs,
-      keepAlive: waitUntil,
-    };
     const lifetime = createDeadline({ parents: [req.signal, deps.signal] });
-    const { writeChallenges } = deps;
-    const write =
-      writeChallenges === undefined ? undefined : (challenges: readonly string[]) => writeChallenges(event, challenges);
-    let response: Response;
-    try {
-      response = await handleGit(
-        deps,
-        {
-          method: req.method,
-          ...splitUrl(req.url),
-          headers: req.headers,
-          body: shieldedBody(req),
-          signal: lifetime.signal,
-          arrivedAtMs,
-          waitUntil,
-          writeChallenges: write,
-        },
-        observation,
-      );
-    } catch (error) {
-      const { repo, kind } = observation;
-      const left = isHotpackError(error, 'aborted') || req.signal.aborted;
-      const expected = isHotpackError(error) && error.code !== 'invalid_argument' && error.code !== 'missing_object';
-      if (left) logger.debug('request_failed', { repo, kind, error });
-      else if (expected) logger.info('request_failed', { repo, kind, error });
-      else logger.error('request_failed', { repo, kind, error });
-      const inGit = kind === 'fetch' || kind === 'ls-refs';
-      response = errorResponse(error, { inGit, nowMs: now() }, write);
-    }
-    return observe(observer, observation, response, () => lifetime.dispose());
+    return git({
+      method: req.method,
+      url: req.url,
+      headers: req.headers,
+      body: arrivingBody(req),
+      signal: lifetime.signal,
+      waitUntil: req.waitUntil === undefined ? undefined : (promise) => event.waitUntil(promise),
+      onEnded: () => lifetime.dispose(),
+    });
   }
 
-  app.all('/git/**', answerGit);
+  app.all('/git/**', answerEvent);
 
   app.get('/_liveness', () => textResponse(200, 'ok'));
   app.get('/_readiness', async () => {
@@ -116,14 +88,5 @@ export function createHttp(deps: HttpDeps): H3 {
   }
   addApi(app, deps);
   app.all('/**', () => textResponse(404, 'there is nothing here; repositories are at /git/<upstream>/<path>'));
-  return app;
-}
-
-/** Path and query as they came. (Some runtimes have resolved dot segments by now, others leave them for the path's own check.) */
-function splitUrl(url: string): { readonly pathname: string; readonly query: string } {
-  const path = url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').replace(/#.*$/s, '');
-  const question = path.indexOf('?');
-  return question < 0
-    ? { pathname: path, query: '' }
-    : { pathname: path.slice(0, question), query: path.slice(question) };
+  return { h3: app, git };
 }

@@ -7,20 +7,18 @@ import type { Proxy } from '../proxy/forward.ts';
 import type { Serve, ServeContext } from '../serve/contract.ts';
 import { credentialOfRequest } from '../upstream/credential.ts';
 import { LEADS_OUTSIDE } from '../upstream/exchange/redirect.ts';
-import type { UpstreamConfig } from '../upstream/repository.ts';
-import {
-  NOT_TO_BE_KEPT,
-  relayedResponse,
-  textResponse,
-  unavailableResponse,
-  type WriteChallenges,
-} from './answer-response.ts';
+import type { RepositoryPath } from '../upstream/repository.ts';
+import { NOT_TO_BE_KEPT } from '../protocol/not-to-be-kept.ts';
+import { relayedResponse, textResponse, unavailableResponse, type WriteChallenges } from './answer-response.ts';
+import type { RequestHeaders } from './arrival.ts';
+import type { ArrivingBody } from './arriving-body.ts';
 import { parseGitProtocol, routeGit, type GitTarget } from './git-route.ts';
 import type { Observation } from './observe.ts';
 import { readRequestBody } from './request-body.ts';
 
 export interface GitDeps {
-  readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
+  /** See `createPathParser`. */
+  readonly parsePath: (pathname: string) => RepositoryPath;
   readonly access: Access;
   readonly serve: Serve;
   readonly proxy: Proxy;
@@ -35,8 +33,8 @@ export interface GitRequest {
   readonly pathname: string;
   /** With its `?`, or empty. */
   readonly query: string;
-  readonly headers: Headers;
-  readonly body: ReadableStream<Uint8Array> | null;
+  readonly headers: RequestHeaders;
+  readonly body: ArrivingBody;
   readonly signal: AbortSignal;
   readonly arrivedAtMs: number;
   readonly waitUntil?: ((promise: Promise<unknown>) => void) | undefined;
@@ -47,9 +45,8 @@ const UPLOAD_PACK_REQUEST = 'application/x-git-upload-pack-request';
 
 /** Fills in what the observation can know. Errors of the rooms come through. */
 export async function handleGit(deps: GitDeps, request: GitRequest, observation: Observation): Promise<Response> {
-  const route = routeGit(request.method, request, deps.upstreams);
+  const route = routeGit(request.method, request, deps.parsePath);
   if (route.kind === 'refused') {
-    await request.body?.cancel();
     return textResponse(route.status, route.reason, route.allow === undefined ? {} : { allow: route.allow });
   }
   const { target } = route;
@@ -61,7 +58,6 @@ export async function handleGit(deps: GitDeps, request: GitRequest, observation:
 
   observation.kind = route.kind === 'advertise' ? 'info-refs' : 'fetch';
   if (route.kind === 'upload_pack' && mediaTypeOf(request.headers) !== UPLOAD_PACK_REQUEST) {
-    await request.body?.cancel();
     return textResponse(415, `the content type must be ${UPLOAD_PACK_REQUEST}`);
   }
   const protocol = parseGitProtocol(request.headers.get('git-protocol'));
@@ -73,10 +69,7 @@ export async function handleGit(deps: GitDeps, request: GitRequest, observation:
     arrivedAtMs,
     signal,
   });
-  if (decision.kind !== 'granted') {
-    await request.body?.cancel();
-    return refused(decision, deps.now(), request.writeChallenges);
-  }
+  if (decision.kind !== 'granted') return refused(decision, deps.now(), request.writeChallenges);
   if (decision.facts.proxyOnly) return await forward(deps, request, target);
 
   const context: ServeContext = {
@@ -97,7 +90,7 @@ export async function handleGit(deps: GitDeps, request: GitRequest, observation:
 
 async function forward(deps: GitDeps, request: GitRequest, target: GitTarget): Promise<Response> {
   const { method, headers, body, signal } = request;
-  const answer = await deps.proxy.forward({ ...target, method, headers, body, signal });
+  const answer = await deps.proxy.forward({ ...target, method, headers, body: body.stream(), signal });
   const relayed = relayedResponse(answer, request.writeChallenges);
   relayed.headers.set('x-hotpack-source', 'upstream');
   return relayed;
@@ -121,14 +114,17 @@ function refused(
   }
 }
 
+const NOT_TO_BE_KEPT_FIELDS = Object.entries(NOT_TO_BE_KEPT);
+
+/** What is made here says so by itself; upstream's own answers may not. */
 function notToBeKept(response: Response): Response {
-  for (const [name, value] of Object.entries(NOT_TO_BE_KEPT)) {
+  for (const [name, value] of NOT_TO_BE_KEPT_FIELDS) {
     if (!response.headers.has(name)) response.headers.set(name, value);
   }
   return response;
 }
 
-function mediaTypeOf(headers: Headers): string {
+function mediaTypeOf(headers: RequestHeaders): string {
   return (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 

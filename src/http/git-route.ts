@@ -1,6 +1,12 @@
 /** Which of the things under `/git/**` a request asks for, from its method, path and query. Pure. */
 import type { GitProtocol } from '../upstream/contract.ts';
-import { parseRepositoryPath, type Repository, type UpstreamConfig } from '../upstream/repository.ts';
+import { BoundedMap } from '../upstream/bounded-map.ts';
+import {
+  parseRepositoryPath,
+  type Repository,
+  type RepositoryPath,
+  type UpstreamConfig,
+} from '../upstream/repository.ts';
 
 export interface GitTarget {
   readonly repository: Repository;
@@ -15,12 +21,13 @@ export type GitRoute =
 
 const PROXIED_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
+/** `parsePath`: see `createPathParser`. */
 export function routeGit(
   method: string,
   url: { readonly pathname: string; readonly query: string },
-  upstreams: ReadonlyMap<string, UpstreamConfig>,
+  parsePath: (pathname: string) => RepositoryPath,
 ): GitRoute {
-  const path = parseRepositoryPath(url.pathname, upstreams);
+  const path = parsePath(url.pathname);
   if (path.kind === 'bad_request') return { kind: 'refused', status: 400, reason: path.reason };
   if (path.kind === 'unknown_upstream') {
     return { kind: 'refused', status: 404, reason: `${path.name} is not one of the configured upstreams` };
@@ -44,6 +51,22 @@ export function routeGit(
   }
 }
 
+const MAX_PATHS = 1_024;
+/** Longer ones are nobody's who comes again. */
+const MAX_PATH_CHARS = 512;
+
+/** Reads paths, those that came lately without looking at them once more. Memory: 1,024 of them, some 2 KiB each at most. */
+export function createPathParser(upstreams: ReadonlyMap<string, UpstreamConfig>): (pathname: string) => RepositoryPath {
+  const known = new BoundedMap<string, RepositoryPath>(MAX_PATHS);
+  return (pathname) => {
+    const present = known.get(pathname);
+    if (present !== undefined) return present;
+    const path = parseRepositoryPath(pathname, upstreams);
+    if (path.kind === 'repository' && pathname.length <= MAX_PATH_CHARS) known.set(pathname, path);
+    return path;
+  };
+}
+
 function methodsOf(rest: string): readonly string[] {
   if (rest === '/info/refs') return ['GET', 'HEAD'];
   if (/^\/git-[a-z-]+$/.test(rest)) return ['POST'];
@@ -51,6 +74,8 @@ function methodsOf(rest: string): readonly string[] {
 }
 
 function serviceOf(query: string): string | null {
+  // As git asks.
+  if (query === '?service=git-upload-pack') return 'git-upload-pack';
   return new URLSearchParams(query).get('service');
 }
 

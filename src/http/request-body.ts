@@ -1,6 +1,7 @@
 /** The body of a `git-upload-pack` request, decoded, never more than its bound in memory. */
 import { HotpackError, isHotpackError } from '../bytes/error.ts';
-import { concatBytes, iterateStream } from '../bytes/streams.ts';
+import type { RequestHeaders } from './arrival.ts';
+import { type ArrivingBody, bodyTooLarge, readBounded } from './arriving-body.ts';
 
 export type RequestBody =
   | { readonly kind: 'body'; readonly bytes: Uint8Array }
@@ -11,7 +12,7 @@ export type RequestBody =
  * `aborted` where the signal fires.
  */
 export async function readRequestBody(
-  request: { readonly headers: Headers; readonly body: ReadableStream<Uint8Array> | null },
+  request: { readonly headers: RequestHeaders; readonly body: ArrivingBody },
   maxBytes: number,
   signal: AbortSignal,
 ): Promise<RequestBody> {
@@ -26,14 +27,14 @@ export async function readRequestBody(
     reason: `the request is larger than ${maxBytes} bytes`,
   };
   const declared = Number(request.headers.get('content-length') ?? 0);
-  if (declared > maxBytes) {
-    await request.body?.cancel();
-    return tooLarge;
-  }
-  if (request.body === null) return { kind: 'body', bytes: new Uint8Array(0) };
-  const body = gzip ? gunzip(request.body, maxBytes) : request.body;
+  if (declared > maxBytes) return tooLarge;
   try {
-    return { kind: 'body', bytes: await readBounded(body, maxBytes, signal) };
+    const coded = gzip ? request.body.stream() : null;
+    const bytes =
+      coded === null
+        ? await request.body.readAll(maxBytes, signal)
+        : await readBounded(gunzip(coded, maxBytes), maxBytes, signal);
+    return { kind: 'body', bytes };
   } catch (error) {
     if (isHotpackError(error, 'limit_exceeded')) return tooLarge;
     if (isHotpackError(error)) throw error;
@@ -49,28 +50,9 @@ function gunzip(body: ReadableStream<Uint8Array>, maxBytes: number): ReadableStr
   const bounded = new TransformStream<Uint8Array, Uint8Array<ArrayBuffer>>({
     transform(chunk, controller) {
       taken += chunk.length;
-      if (taken > maxBytes) controller.error(limitExceeded(maxBytes));
+      if (taken > maxBytes) controller.error(bodyTooLarge(maxBytes));
       else controller.enqueue(chunk as Uint8Array<ArrayBuffer>);
     },
   });
   return body.pipeThrough(bounded).pipeThrough(new DecompressionStream('gzip'));
-}
-
-async function readBounded(
-  body: ReadableStream<Uint8Array>,
-  maxBytes: number,
-  signal: AbortSignal,
-): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of iterateStream(body, signal)) {
-    length += chunk.length;
-    if (length > maxBytes) throw limitExceeded(maxBytes);
-    parts.push(chunk);
-  }
-  return concatBytes(parts, length);
-}
-
-function limitExceeded(maxBytes: number): HotpackError {
-  return new HotpackError('limit_exceeded', `the request is larger than ${maxBytes} bytes`, { detail: { maxBytes } });
 }

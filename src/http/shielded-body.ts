@@ -4,14 +4,18 @@
  * sender is held back, and the runtime drops it with the connection. Nothing is touched before the first read.
  */
 export function shieldedBody(request: Request): ReadableStream<Uint8Array> | null {
-  if (request.method === 'GET' || request.method === 'HEAD') return null;
+  return request.method === 'GET' || request.method === 'HEAD' ? null : shieldedStream(() => request.body);
+}
+
+/** `open`: called with the first read. */
+export function shieldedStream(open: () => ReadableStream<Uint8Array> | null): ReadableStream<Uint8Array> {
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   let empty = false;
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         if (reader === undefined && !empty) {
-          reader = request.body?.getReader();
+          reader = open()?.getReader();
           empty = reader === undefined;
         }
         const next = await reader?.read();

@@ -26,7 +26,7 @@ export interface ProxyRequest {
   /** With its `?`, or empty. */
   readonly query: string;
   readonly method: string;
-  readonly headers: Headers;
+  readonly headers: Iterable<readonly [string, string]>;
   /** As it came, encoding and all. */
   readonly body: ReadableStream<Uint8Array> | null;
   readonly signal: AbortSignal;
@@ -61,7 +61,7 @@ const FORWARDED = new Set([
 ]);
 
 /** What of a client's request goes to upstream. */
-export function forwardedHeaders(headers: Headers): Headers {
+export function forwardedHeaders(headers: ProxyRequest['headers']): Headers {
   const forwarded = new Headers();
   for (const [name, value] of headers) if (FORWARDED.has(name) || isOwnField(name)) forwarded.set(name, value);
   return forwarded;

@@ -45,7 +45,7 @@ export function credentialOfToken(setting: string): Credential {
 }
 
 /** The credential that a request came with, or undefined where it came with none. */
-export function credentialOfRequest(headers: Headers): Credential | undefined {
+export function credentialOfRequest(headers: Iterable<readonly [string, string]>): Credential | undefined {
   const fields: Array<readonly [string, string]> = [];
   for (const [name, value] of headers) {
     if (name === 'authorization' || name === 'cookie' || isOwnField(name)) fields.push([name, value]);

@@ -2,6 +2,8 @@ import { request as httpRequest } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { serve as serveNode } from 'h3/node';
 import { afterEach, expect, test } from 'vitest';
+import { answerGit } from '../../../adapters/node-git.ts';
+import { sendBodies } from '../../../adapters/node-send.ts';
 import { createAccess } from '../../../src/access/gate.ts';
 import { HotpackError, type ErrorCode } from '../../../src/bytes/error.ts';
 import { createHttp, type HttpDeps } from '../../../src/http/create-http.ts';
@@ -41,7 +43,12 @@ afterEach(async () => {
   if (/hunter2|question=secret|of-hotpack/.test(world.lines.join('\n'))) throw new Error('a secret was logged');
 });
 
-async function open(serve: Partial<Serve> = {}, overrides: Partial<HttpDeps> = {}): Promise<Desk> {
+/** As Node serves it; `routed`: through the routes alone, as elsewhere. */
+async function open(
+  serve: Partial<Serve> = {},
+  overrides: Partial<HttpDeps> = {},
+  { routed = false }: { readonly routed?: boolean } = {},
+): Promise<Desk> {
   world = await createWorld({ token: 'token-of-hotpack' });
   world.host.answer = gitAnswer;
   const { upstream, upstreams, metrics } = world;
@@ -50,7 +57,7 @@ async function open(serve: Partial<Serve> = {}, overrides: Partial<HttpDeps> = {
   const pushed: string[] = [];
   const served: Desk['served'] = [];
   const source = { 'x-hotpack-source': 'mirror' };
-  const app = createHttp({
+  const { h3: app, git } = createHttp({
     upstreams,
     now,
     metrics,
@@ -78,11 +85,10 @@ async function open(serve: Partial<Serve> = {}, overrides: Partial<HttpDeps> = {
     states: { names: () => Promise.resolve([]), of: (name) => Promise.reject(new Error(name)) },
     adminToken: undefined,
     peerOf: (event) => event.req.ip,
-    writeChallenges: (event, challenges) =>
-      void event.runtime?.node?.res?.setHeader('www-authenticate', [...challenges]),
     ...overrides,
   });
-  const server = serveNode(app, { port: 0, hostname: '127.0.0.1', silent: true, gracefulShutdown: false });
+  const middleware = routed ? [] : [sendBodies, answerGit(git)];
+  const server = serveNode(app, { port: 0, hostname: '127.0.0.1', silent: true, gracefulShutdown: false, middleware });
   await server.ready();
   close = () => server.close(true);
   const base = (server.url ?? '').replace(/\/$/, '');
@@ -225,6 +231,17 @@ test('the signal fires when the client leaves', async () => {
   });
   leaving.abort();
   await expect(left).resolves.toBeUndefined();
+});
+
+test('through the routes, as on runtimes without a way of their own, the answers are the same', async () => {
+  const { base, served } = await open({}, {}, { routed: true });
+  const url = `${base}/git/up/a/b/git-upload-pack`;
+  const headers = { ...UPLOAD, 'content-encoding': 'gzip', authorization: SECRET, 'git-protocol': 'version=2' };
+  const answer = await fetch(url, { method: 'POST', headers, body: gzipSync('0000') });
+  expect([answer.status, await answer.text(), answer.headers.get('pragma')]).toEqual([200, 'pack', 'no-cache']);
+  expect(served.map(({ context, body }) => [context.protocol, new TextDecoder().decode(body)])).toEqual([[2, '0000']]);
+  const plain = await fetch(url, { method: 'POST', headers: UPLOAD, body: 'x'.repeat(100_001) });
+  expect(plain.status).toBe(413);
 });
 
 test("challenges are handed on one by one, with upstream's words", async () => {
