@@ -1,6 +1,5 @@
 /** Answers parsed requests of clients that may read the repository. */
 import { parseV0Fetch } from '../protocol/fetch/v0-request.ts';
-import { parseV2Command } from '../protocol/v2-command.ts';
 import { BoundedMap } from '../upstream/bounded-map.ts';
 import { advertise } from './refs/advertise.ts';
 import type { Serve, ServeContext } from './contract.ts';
@@ -8,6 +7,7 @@ import { counted } from './fetch/count-fetch.ts';
 import { answerFetch } from './fetch/fetch.ts';
 import { answerLsRefs } from './refs/ls-refs.ts';
 import { forwardRaw } from './fetch/pass-through.ts';
+import { createCommandParser } from './parsed-commands.ts';
 import type { ServeServices, Serving } from './services.ts';
 import { uploadPackResponse } from './services.ts';
 
@@ -15,6 +15,7 @@ const MAX_REMEMBERED = 4_096;
 
 export function createServe(services: ServeServices): Serve {
   const readiness = new BoundedMap<string, boolean>(MAX_REMEMBERED);
+  const parseCommand = createCommandParser();
 
   async function serving(context: ServeContext): Promise<Serving> {
     const { granted, repository, credential } = context;
@@ -38,7 +39,7 @@ export function createServe(services: ServeServices): Serve {
         if (parsed.kind === 'empty') return uploadPackResponse(null, 'mirror');
         return counted(one, parsed.request, await answerFetch(one, parsed.request, body));
       }
-      const command = parseV2Command(body);
+      const command = parseCommand(body);
       switch (command.kind) {
         case 'empty':
           return uploadPackResponse(null, 'mirror');

@@ -3,6 +3,7 @@ import type { AnswerCache, AnswerCaches } from '../answers/contract.ts';
 import type { Mirror } from '../mirror/mirror.ts';
 import type { MirrorSource } from '../mirror/mirrors.ts';
 import type { Asker } from '../mirror/services.ts';
+import { NOT_TO_BE_KEPT } from '../protocol/not-to-be-kept.ts';
 import type { PopularityCounters } from '../popularity/contract.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { BoundedMap } from '../upstream/bounded-map.ts';
@@ -43,6 +44,7 @@ export function uploadPackResponse(body: BodyInit | null, source: AnswerSource, 
     headers: {
       'content-type': 'application/x-git-upload-pack-result',
       'x-hotpack-source': source,
+      ...NOT_TO_BE_KEPT,
       ...(bytes === undefined ? {} : { 'content-length': String(bytes) }),
     },
   });

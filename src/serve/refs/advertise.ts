@@ -2,6 +2,7 @@
 import { advertiseV0, advertiseV2, v0CapabilitiesFromV2 } from '../../protocol/capabilities/advertise.ts';
 import { writeAdvertisement } from '../../protocol/capabilities/advertisement.ts';
 import { writeCapability } from '../../protocol/capabilities/capability.ts';
+import { NOT_TO_BE_KEPT } from '../../protocol/not-to-be-kept.ts';
 import { encodedOnce, sharedBody } from './encoded-refs.ts';
 import type { ShownRefs } from './refs-shown.ts';
 import { refsShown } from './refs-shown.ts';
@@ -40,6 +41,10 @@ async function allRefs(serving: Serving): Promise<ShownRefs> {
 
 function response(bytes: Uint8Array, source: 'upstream' | 'mirror'): Response {
   return new Response(sharedBody(bytes), {
-    headers: { 'content-type': 'application/x-git-upload-pack-advertisement', 'x-hotpack-source': source },
+    headers: {
+      'content-type': 'application/x-git-upload-pack-advertisement',
+      'x-hotpack-source': source,
+      ...NOT_TO_BE_KEPT,
+    },
   });
 }
