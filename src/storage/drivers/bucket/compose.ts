@@ -1,7 +1,9 @@
 /**
  * One object out of segments that lie in the bucket and a last piece that does not, by a multipart upload: all parts are of one length but
- * the last. Two parts at a time. Where the answer to the completion was lost, the object's nonce tells whether it took place.
+ * the last. Two parts at a time, and the event loop has its turn behind each: a runtime that copies them within the process (workerd
+ * over a local bucket) answers nobody else meanwhile. Where the answer to the completion was lost, the object's nonce tells whether it took place.
  */
+import { nextTurn } from '../../../bytes/turn.ts';
 import { createNonce } from './document-format.ts';
 import type { Bucket } from './bucket.ts';
 import { withRetries } from './retry.ts';
@@ -29,6 +31,8 @@ export async function compose(
           () => (source === undefined ? upload.putPart(index + 1, last) : upload.copyPart(index + 1, source)),
           { signal },
         );
+        // oxlint-disable-next-line no-await-in-loop
+        await nextTurn();
       }
     };
     await allOrNone(Array.from({ length: PARTS_AT_ONCE }, work));
