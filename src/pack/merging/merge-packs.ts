@@ -37,7 +37,7 @@ import type { Bitset } from '../walk/bitset.ts';
 import { PackOutput } from '../writing/pack-output.ts';
 import type { PackWindow } from '../writing/pack-windows.ts';
 import { planWindows, WINDOW_BYTES } from '../writing/pack-windows.ts';
-import { deflateObject } from '../writing/whole-object.ts';
+import { deflateObject } from '../writing/objects/whole-object.ts';
 import type { AllObjects, MergeTables, PlaceOf } from './merge-tables.ts';
 import { BODY, createMergeTables, ELSEWHERE, placesOfAll, PROMOTED, TAIL } from './merge-tables.ts';
 

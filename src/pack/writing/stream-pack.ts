@@ -29,7 +29,7 @@ import { cutWindows, planWindows, WINDOW_BYTES } from './pack-windows.ts';
 import type { PackWindow } from './pack-windows.ts';
 import { readAhead } from './read-ahead.ts';
 import { SelectedObjects } from './selected-objects.ts';
-import { deflateObject } from './whole-object.ts';
+import { deflateObject } from './objects/whole-object.ts';
 
 type Store = ObjectStore & PackedObjects;
 

@@ -6,15 +6,15 @@
  *
  * Peak memory: about 1 MiB and 8 bytes for each delta of the chain; what lies at the bottom, if it fits, besides.
  */
-import { throwIfAborted } from '../../bytes/abort.ts';
-import { HotpackError, isHotpackError } from '../../bytes/error.ts';
-import type { StorageWriter } from '../../storage/contract.ts';
-import { createDeltaStream } from '../codec/delta-stream.ts';
-import { createEntryHeader, MAX_ENTRY_HEADER_BYTES, parseEntryHeader } from '../codec/entry-header.ts';
-import { OBJ_OFS_DELTA, OBJ_REF_DELTA } from '../codec/object-type.ts';
-import type { ObjectType } from '../codec/object-type.ts';
-import type { GitObject, ObjectStore } from '../object-store.ts';
-import type { PackedObjects } from '../reading/packed-objects.ts';
+import { throwIfAborted } from '../../../bytes/abort.ts';
+import { HotpackError, isHotpackError } from '../../../bytes/error.ts';
+import type { StorageWriter } from '../../../storage/contract.ts';
+import { createDeltaStream } from '../../codec/delta-stream.ts';
+import { createEntryHeader, MAX_ENTRY_HEADER_BYTES, parseEntryHeader } from '../../codec/entry-header.ts';
+import { OBJ_OFS_DELTA, OBJ_REF_DELTA } from '../../codec/object-type.ts';
+import type { ObjectType } from '../../codec/object-type.ts';
+import type { GitObject, ObjectStore } from '../../object-store.ts';
+import type { PackedObjects } from '../../reading/packed-objects.ts';
 import { transformPieces } from './transform-pieces.ts';
 
 const PIECE_BYTES = 256 * 1024;

@@ -2,7 +2,7 @@
  * Pieces through one of the platform's compression streams, pulled: while nobody takes what comes out, the stream's own
  * queue fills and the source waits. Memory: a few pieces on either side.
  */
-import { abortError, raceSignal } from '../../bytes/abort.ts';
+import { abortError, raceSignal } from '../../../bytes/abort.ts';
 
 /** What comes out of `transform` while `pieces` go in; stops both sides when it is left or the signal fires. */
 export async function* transformPieces(

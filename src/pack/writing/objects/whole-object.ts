@@ -3,13 +3,13 @@
  * platform's compression stream, which works beside the event loop. What is too large for the store's memory is
  * put together in a scratch first.
  */
-import { HotpackError, isHotpackError } from '../../bytes/error.ts';
+import { HotpackError, isHotpackError } from '../../../bytes/error.ts';
 import { deflateSync } from 'node:zlib';
-import { writeEntryHeader } from '../codec/entry-header.ts';
-import type { ObjectType } from '../codec/object-type.ts';
-import type { ObjectStore } from '../object-store.ts';
-import type { PackedObjects } from '../reading/packed-objects.ts';
-import type { PackOptions } from './pack-query.ts';
+import { writeEntryHeader } from '../../codec/entry-header.ts';
+import type { ObjectType } from '../../codec/object-type.ts';
+import type { ObjectStore } from '../../object-store.ts';
+import type { PackedObjects } from '../../reading/packed-objects.ts';
+import type { PackOptions } from '../pack-query.ts';
 import { spillObject } from './spill-object.ts';
 import { transformPieces } from './transform-pieces.ts';
 
