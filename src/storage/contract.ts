@@ -43,11 +43,12 @@ export interface ObjectInfo {
 
 /**
  * Random access to bytes that do not change. `read` MUST return exactly `length` bytes or reject with
- * `storage_unavailable`; asking beyond the end is `invalid_argument`. The array belongs to the caller.
+ * `storage_unavailable`; asking beyond the end is `invalid_argument`. The array belongs to the caller. A driver MAY read into `into`,
+ * memory of at least `length` bytes that the caller lends, and return a view of its beginning.
  */
 export interface RandomAccess {
   readonly bytes: number;
-  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
+  read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 /**

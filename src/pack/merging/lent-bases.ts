@@ -9,8 +9,8 @@ import { OBJ_OFS_DELTA, OBJ_REF_DELTA } from '../codec/object-type.ts';
 import type { ObjectStore } from '../object-store.ts';
 import type { PackedObjects } from '../reading/packed-objects.ts';
 import { Bitset } from '../walk/bitset.ts';
-import { planWindows } from '../writing/pack-windows.ts';
-import { readAhead } from '../writing/read-ahead.ts';
+import { planWindows } from '../writing/windows/pack-windows.ts';
+import { readAhead } from '../writing/windows/read-ahead.ts';
 import { SelectedObjects } from '../writing/selected-objects.ts';
 
 /** Canonical numbers of those in `lenders` that deltas of `objects` are built on. */
@@ -27,7 +27,7 @@ export async function lentBases(
     const starts = store.startsIn(pack);
     const positions = selected.positionsIn(pack);
     // oxlint-disable-next-line no-await-in-loop -- in the order of the pack
-    for await (const { window, bytes } of readAhead(store, pack, planWindows(starts, positions), signal)) {
+    for await (const { window, bytes } of readAhead(store, pack, planWindows(starts, positions), { signal })) {
       for (let i = window.first; i < window.last; i++) {
         const offset = starts[positions[i] as number] as number;
         const headerBytes = parseEntryHeader(bytes, offset - window.from, bytes.length, header);

@@ -12,6 +12,7 @@
 import { raceSignal } from '../../bytes/abort.ts';
 import { HotpackError } from '../../bytes/error.ts';
 import type { RandomAccess } from '../../storage/contract.ts';
+import type { ReadOptions } from './packed-objects.ts';
 import type { ReadCounters } from './read-counters.ts';
 
 const MAX_BLOCK_BYTES = 128 * 1024;
@@ -89,7 +90,7 @@ export class BlockCache {
     const first = Math.floor(from / size);
     const last = Math.floor((to - 1) / size);
     if (last - first >= MAX_SPAN_BLOCKS) {
-      const input = await this.read(pack, from, to - from, signal);
+      const input = await this.read(pack, from, to - from, { signal });
       return { input, start: 0, end: input.length };
     }
     const parts: Promise<Uint8Array>[] = [];
@@ -104,10 +105,10 @@ export class BlockCache {
   }
 
   /** One ranged read past the cache. */
-  async read(pack: number, offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+  async read(pack: number, offset: number, length: number, options: ReadOptions = {}): Promise<Uint8Array> {
     if (this.#closed) throw new HotpackError('invalid_argument', 'the object store is closed');
     this.#counters.rangedReads++;
-    const bytes = await (this.#packs[pack] as RandomAccess).read(offset, length, signal);
+    const bytes = await (this.#packs[pack] as RandomAccess).read(offset, length, options.signal, options.into);
     if (bytes.length !== length) {
       throw new HotpackError('malformed_pack', `a read of ${length} bytes returned ${bytes.length}`, {
         detail: { pack, offset, expected: length, actual: bytes.length },

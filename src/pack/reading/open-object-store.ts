@@ -92,10 +92,11 @@ export function openObjectStore(options: ObjectStoreOptions): ObjectStore & Pack
     positionAtOffset: (pack, offset, near) => catalog.positionAt(pack, offset, near),
     canonical: (object) => catalog.canonical(object),
     findBaseBytes: (table, offset, last) => catalog.find(table, offset, last),
-    async readRange(pack, offset, length, signal) {
+    async readRange(pack, offset, length, options) {
       const span = length === 0 ? undefined : blocks.peek(pack, offset, offset + length);
       if (span !== undefined) return span.input.subarray(span.start, span.end);
-      return forOneTaker(await blocks.read(pack, offset, length, signal));
+      const bytes = await blocks.read(pack, offset, length, options);
+      return bytes.buffer === options?.into?.buffer ? bytes : forOneTaker(bytes);
     },
     forgetBitmap: () => bitmaps.forget(),
     close() {

@@ -18,6 +18,12 @@ export interface PackSource {
 /** One pack of a manifest; by its table where that was made of its files before. */
 export type OpenedPack = PackSource | { readonly pack: RandomAccess; readonly table: PackTable };
 
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Memory of at least as many bytes as are asked for, which may be read into (`RandomAccess.read`). */
+  readonly into?: Uint8Array | undefined;
+}
+
 export interface PackedObjects {
   readonly counters: ReadCounters;
   /** Above this `read` rejects with `limit_exceeded`. */
@@ -59,7 +65,7 @@ export interface PackedObjects {
    * Bytes of the pack as stored, exactly `length` of them, from the block cache where all of them are there, else
    * in one ranged read that leaves the cache alone. Rejects with `malformed_pack` on a short read.
    */
-  readRange(pack: number, offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
+  readRange(pack: number, offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>;
 
   /** The bitmap's file may have come since it was looked for: `bitmaps` looks again. */
   forgetBitmap(): void;

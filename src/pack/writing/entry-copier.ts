@@ -21,7 +21,7 @@ import type { ObjectStore } from '../object-store.ts';
 import type { PackedObjects } from '../reading/packed-objects.ts';
 import type { PackOutput } from './pack-output.ts';
 import type { PackCounters, PackQuery } from './pack-query.ts';
-import type { PackWindow } from './pack-windows.ts';
+import type { PackWindow } from './windows/pack-windows.ts';
 import type { SelectedObjects } from './selected-objects.ts';
 
 /** A delta's new distance from its base, which is above 0, or one of these. */

@@ -13,11 +13,10 @@
  *
  * Input comes in windows of 1 MiB, the next ones on their way while one is worked on (`read-ahead.ts`). What a window makes is handed out
  * once all of it is made.
- * Memory: what `selected-objects.ts` says, two windows, their output and, where an object is put together, that object.
+ * Memory: what `selected-objects.ts` says, three windows, their output and, where an object is put together, that object.
  */
 import { throwIfAborted } from '../../bytes/abort.ts';
 import { HotpackError } from '../../bytes/error.ts';
-import { giveBack } from '../../bytes/give-back.ts';
 import { PACK_HEADER_BYTES, PACK_TRAILER_BYTES, writePackHeader } from '../codec/pack-header.ts';
 import type { ObjectStore } from '../object-store.ts';
 import type { PackedObjects } from '../reading/packed-objects.ts';
@@ -25,10 +24,11 @@ import { EntryCopier, type LoadedWindow } from './entry-copier.ts';
 import { PackOutput } from './pack-output.ts';
 import { createPackCounters } from './pack-query.ts';
 import type { PackCounters, PackOptions, PackQuery } from './pack-query.ts';
-import { cutWindows, planWindows, WINDOW_BYTES } from './pack-windows.ts';
-import type { PackWindow } from './pack-windows.ts';
-import { readAhead } from './read-ahead.ts';
+import { cutWindows, planWindows, WINDOW_BYTES } from './windows/pack-windows.ts';
+import type { PackWindow } from './windows/pack-windows.ts';
+import { readAhead } from './windows/read-ahead.ts';
 import { SelectedObjects } from './selected-objects.ts';
+import { WindowMemory } from './windows/window-memory.ts';
 import { deflateObject } from './objects/whole-object.ts';
 
 type Store = ObjectStore & PackedObjects;
@@ -52,6 +52,7 @@ class PackWriter {
   readonly #selected: SelectedObjects;
   readonly #output = new PackOutput();
   readonly #copier: EntryCopier;
+  readonly #windows = new WindowMemory();
 
   constructor(store: Store, query: PackQuery, options: PackOptions) {
     this.#store = store;
@@ -79,7 +80,7 @@ class PackWriter {
       this.#counters.reused += count;
       const from = PACK_HEADER_BYTES;
       const to = this.#store.packBytes(pack) - PACK_TRAILER_BYTES;
-      for await (const { bytes } of readAhead(this.#store, pack, cutWindows(from, to), this.#options.signal)) {
+      for await (const { bytes } of readAhead(this.#store, pack, cutWindows(from, to), this.#options)) {
         this.#counters.bytesCopied += bytes.length;
         this.#output.pass(bytes);
         yield* this.#output.take();
@@ -88,7 +89,8 @@ class PackWriter {
     }
     const positions = selected.positionsIn(pack);
     const windows = planWindows(this.#store.startsIn(pack), positions);
-    for await (const { window, bytes } of readAhead(this.#store, pack, windows, this.#options.signal)) {
+    const { signal } = this.#options;
+    for await (const { window, bytes } of readAhead(this.#store, pack, windows, { signal, memory: this.#windows })) {
       yield* this.#writeWindow({ pack, positions, window, bytes });
     }
   }
@@ -116,7 +118,7 @@ class PackWriter {
       next = this.#copier.copy(loaded, next + 1);
     }
     const { length } = bytes;
-    giveBack(bytes);
+    this.#windows.giveBack(bytes);
     // Of a long entry that was put together nothing is used.
     if (isCopied && length < window.to - window.from) yield* this.#copyRest(pack, window, length);
     yield* this.#output.take();
@@ -127,7 +129,7 @@ class PackWriter {
     const { signal } = this.#options;
     for (let at = window.from + done; at < window.to; at += WINDOW_BYTES) {
       yield* this.#output.take();
-      const bytes = await this.#store.readRange(pack, at, Math.min(WINDOW_BYTES, window.to - at), signal);
+      const bytes = await this.#store.readRange(pack, at, Math.min(WINDOW_BYTES, window.to - at), { signal });
       throwIfAborted(signal);
       this.#counters.bytesCopied += bytes.length;
       this.#output.pass(bytes);

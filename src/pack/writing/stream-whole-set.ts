@@ -11,8 +11,8 @@ import type { ObjectStore } from '../object-store.ts';
 import { PACK_HEADER_BYTES, PACK_TRAILER_BYTES, writePackHeader } from '../codec/pack-header.ts';
 import type { PackedObjects } from '../reading/packed-objects.ts';
 import { createPackCounters, type PackCounters } from './pack-query.ts';
-import { cutWindows } from './pack-windows.ts';
-import { readAhead } from './read-ahead.ts';
+import { cutWindows } from './windows/pack-windows.ts';
+import { readAhead } from './windows/read-ahead.ts';
 import type { WholeSet } from './whole-set.ts';
 
 /** Header, entries and trailer in chunks of up to a window. Returns the set with its checksum. */
@@ -23,7 +23,7 @@ export async function* streamWholeSet(
 ): AsyncGenerator<Uint8Array, WholeSet, undefined> {
   const { signal, counters = createPackCounters() } = options;
   const copy = async function* (pack: number, from: number, to: number): AsyncGenerator<Uint8Array, void, undefined> {
-    for await (const { bytes } of readAhead(store, pack, cutWindows(from, to), signal)) {
+    for await (const { bytes } of readAhead(store, pack, cutWindows(from, to), { signal })) {
       counters.bytesCopied += bytes.length;
       counters.bytesWritten += bytes.length;
       yield bytes;

@@ -33,6 +33,16 @@ export function describeReadingCases(context: ContractContext): void {
       await reader.close();
     });
 
+    it('gives the same from memory that is lent, and touches nothing of it behind what was asked for', async () => {
+      await storage.put('big', bytesOf(length));
+      const reader = await openReader('big');
+      const lent = new Uint8Array(400_000).fill(7);
+      const read = await reader.read(1_000_000, 300_000, undefined, lent);
+      expect(equalBytes(read, bytesOf(length).subarray(1_000_000, 1_300_000))).toBe(true);
+      expect(lent.subarray(300_000).every((byte) => byte === 7)).toBe(true);
+      await reader.close();
+    });
+
     it.each([
       [-1, 1],
       [0, length + 1],

@@ -105,7 +105,7 @@ async function readHeader(store: Store, object: number, signal: AbortSignal): Pr
   const pack = store.packOf(object);
   const offset = store.offsetOf(object);
   const length = Math.min(MAX_ENTRY_HEADER_BYTES, store.entryEnd(object) - offset);
-  const bytes = await store.readRange(pack, offset, length, signal);
+  const bytes = await store.readRange(pack, offset, length, { signal });
   const headerBytes = parseEntryHeader(bytes, 0, length, header);
   if (headerBytes < 0) throw new HotpackError('malformed_pack', 'an entry ends within its header');
   if (header.type === OBJ_OFS_DELTA) {
@@ -131,7 +131,7 @@ async function* inflateEntry(
     let at = store.offsetOf(entry.object) + entry.headerBytes;
     while (at < end) {
       const length = Math.min(PIECE_BYTES, end - at);
-      yield await store.readRange(pack, at, length, signal);
+      yield await store.readRange(pack, at, length, { signal });
       at += length;
     }
   }

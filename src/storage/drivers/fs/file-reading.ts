@@ -33,11 +33,11 @@ export async function readFully(handle: FileHandle, target: Uint8Array, position
 export function createFileReader(info: ObjectInfo, handle: FileHandle): StorageReader {
   const { key, bytes } = info;
   let closed = false;
-  async function read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+  async function read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
     if (closed) throw new HotpackError('invalid_argument', 'the reader is closed', { detail: { key } });
     assertRange(key, offset, length, bytes);
     throwIfAborted(signal);
-    const target = uncleared(length);
+    const target = into?.subarray(0, length) ?? uncleared(length);
     try {
       await raceSignal(readFully(handle, target, offset), signal);
     } catch (error) {

@@ -7,7 +7,7 @@ import type { PackedObjects, PackSource } from '../../../../src/pack/reading/pac
 import { NO_OBJECTS, type SelectionQuery } from '../../../../src/pack/selection.ts';
 import { selectObjects } from '../../../../src/pack/walk/select-objects.ts';
 import { createPackCounters, type PackCounters } from '../../../../src/pack/writing/pack-query.ts';
-import { WINDOW_BYTES } from '../../../../src/pack/writing/pack-windows.ts';
+import { WINDOW_BYTES } from '../../../../src/pack/writing/windows/pack-windows.ts';
 import { streamPack } from '../../../../src/pack/writing/stream-pack.ts';
 import { streamWholeSet } from '../../../../src/pack/writing/stream-whole-set.ts';
 import { recallWholeSet, rememberWholeSet, wholeSetOf, type WholeSet } from '../../../../src/pack/writing/whole-set.ts';

@@ -1,12 +1,13 @@
 /**
  * Windows of a pack with their bytes, the next ones on their way while one is worked on: up to `READS_AT_ONCE` of them, as long as they
  * are no longer than one window together. So small windows that lie far apart do not wait for one another's journey, and long
- * ones are read one at a time. Memory: two windows.
+ * ones are read one at a time. With `memory` they may lie in it, and whoever takes them gives them back there. Memory: two windows.
  */
-import { throwIfAborted } from '../../bytes/abort.ts';
-import type { PackedObjects } from '../reading/packed-objects.ts';
+import { throwIfAborted } from '../../../bytes/abort.ts';
+import type { PackedObjects } from '../../reading/packed-objects.ts';
 import type { ByteRange } from './pack-windows.ts';
 import { WINDOW_BYTES } from './pack-windows.ts';
+import type { WindowMemory } from './window-memory.ts';
 
 /** As many as Node's file system works on at once; runtimes that limit connections allow six. */
 export const READS_AT_ONCE = 4;
@@ -21,7 +22,7 @@ export async function* readAhead<W extends ByteRange>(
   store: PackedObjects,
   pack: number,
   windows: Iterator<W, void, undefined>,
-  signal: AbortSignal,
+  { signal, memory }: { readonly signal: AbortSignal; readonly memory?: WindowMemory },
 ): AsyncGenerator<ReadWindow<W>, void, undefined> {
   const started: { readonly window: W; readonly length: number; readonly reading: Promise<Uint8Array> }[] = [];
   let startedBytes = 0;
@@ -31,7 +32,7 @@ export async function* readAhead<W extends ByteRange>(
       const window = due.value;
       const length = Math.min(window.to - window.from, WINDOW_BYTES);
       if (started.length > 0 && startedBytes + length > WINDOW_BYTES) return;
-      const reading = store.readRange(pack, window.from, length, signal);
+      const reading = store.readRange(pack, window.from, length, { signal, into: memory?.lend(length) });
       // Whoever leaves early never comes back for it.
       reading.catch(() => undefined);
       started.push({ window, length, reading });

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import type { PackedObjects } from '../../../../src/pack/reading/packed-objects.ts';
-import { type ByteRange, WINDOW_BYTES } from '../../../../src/pack/writing/pack-windows.ts';
-import { readAhead, READS_AT_ONCE } from '../../../../src/pack/writing/read-ahead.ts';
+import type { PackedObjects } from '../../../../../src/pack/reading/packed-objects.ts';
+import { type ByteRange, WINDOW_BYTES } from '../../../../../src/pack/writing/windows/pack-windows.ts';
+import { readAhead, READS_AT_ONCE } from '../../../../../src/pack/writing/windows/read-ahead.ts';
 
 /** Reads `windows` of a medium that answers in its own time; what was asked of it at most at once. */
 async function readAll(windows: readonly ByteRange[]): Promise<{ reads: number; bytes: number; order: number[] }> {
@@ -19,7 +19,8 @@ async function readAll(windows: readonly ByteRange[]): Promise<{ reads: number; 
       return new Uint8Array(length);
     },
   } as Partial<PackedObjects> as PackedObjects;
-  for await (const { window } of readAhead(store, 0, windows.values(), new AbortController().signal)) {
+  const { signal } = new AbortController();
+  for await (const { window } of readAhead(store, 0, windows.values(), { signal })) {
     most.order.push(window.from);
   }
   return most;
