@@ -16,7 +16,7 @@ const WORDS = 4000;
 export async function seededRepository(seed: SeedName): Promise<string> {
   const commits = SEEDS[seed];
   const cache = join(tmpdir(), 'hotpack-bench-cache');
-  const folder = join(cache, `seed-1-${commits}.git`);
+  const folder = join(cache, `seed-2-${commits}.git`);
   if (existsSync(folder)) return folder;
   const making = `${folder}.${process.pid}`;
   mkdirSync(cache, { recursive: true });
@@ -32,7 +32,8 @@ export async function seededRepository(seed: SeedName): Promise<string> {
     git.stdin.end();
     const [code] = (await ended) as [number];
     if (code !== 0) throw new Error(`git fast-import ended with ${code}`);
-    execFileSync('git', ['-C', making, 'repack', '-adq', '--depth=50', '--window=10']);
+    // Looks for deltas anew: fast-import's own leave most files whole, which no server's history does.
+    execFileSync('git', ['-C', making, 'repack', '-adfq', '--depth=50', '--window=10']);
     renameSync(making, folder);
   } finally {
     rmSync(making, { recursive: true, force: true });
