@@ -28,6 +28,7 @@ export async function indexAtRest(storage: Storage, params: IndexParams, signal:
       memoryBytes,
       sweeps: {
         budgetBytes: SWEEP_BYTES,
+        when: 'always',
         stream: (offset, length) => iterateStream(reader.stream({ offset, length }, signal)),
       },
       openScratch: () => storage.openWriter(`${packFolder}/${packName}.scratch-${++scratches}`, signal),

@@ -4,11 +4,14 @@
  */
 import type { Storage } from '../../storage/contract.ts';
 import { indexPack } from '../../pack/indexing/index-pack.ts';
+import { sweepsOfWriter } from '../../pack/indexing/resolve/pack-sweep.ts';
 import { openPacks, putPack } from '../copy/packs.ts';
 import type { IngestParams, IngestResult } from '../tasks.ts';
 
 /** What of the budget is for looking at packs that are here already; the rest is for the new one. */
 const EXISTING_SHARE = 0.25;
+/** What of that is for reading the new one once more, where its deltas do not fit into memory. */
+const SWEEP_SHARE = 0.25;
 
 export async function ingestPack(
   storage: Storage,
@@ -31,12 +34,14 @@ export async function ingestPack(
       storage,
       params,
       async (writer) => {
+        const ownBytes = Math.floor(memoryBytes * (existing === undefined ? 1 : 1 - EXISTING_SHARE));
         const indexed = await indexPack({
           chunks,
           writer,
           existing: existing?.store,
           tips: params.tips,
-          memoryBytes: Math.floor(memoryBytes * (existing === undefined ? 1 : 1 - EXISTING_SHARE)),
+          memoryBytes: ownBytes,
+          sweeps: sweepsOfWriter(writer, Math.floor(ownBytes * SWEEP_SHARE)),
           openScratch: () => storage.openWriter(`${packFolder}/${packName}.scratch-${++scratches}`, signal),
           signal,
         });

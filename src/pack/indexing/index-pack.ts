@@ -49,7 +49,7 @@ export interface IndexPackInput {
   readonly tips: readonly Oid[];
   /** Bytes to hold beside the tables. Objects above a sixteenth of it (at most 32 MiB) go through scratch writers. */
   readonly memoryBytes: number;
-  /** Where each read costs a request: the pack, once it has come whole, by streams. Its budget comes on top of `memoryBytes`. */
+  /** The pack, once it has come whole, by streams. A quarter of `memoryBytes` is left for its budget; more comes on top. */
   readonly sweeps?: SweepSource;
   /** For objects too large for memory that have deltas or are made by one. Such a writer is always aborted in the end. */
   readonly openScratch: () => Promise<StorageWriter>;
@@ -123,7 +123,8 @@ export async function indexPack(input: IndexPackInput): Promise<IndexedPack> {
   linkOfsDeltas(table);
   const waiting = new WaitingDeltas(table, scan.refDeltas);
   const { sweeps } = input;
-  const sweep = sweeps && new PackSweep({ source: sweeps, table, arena, packEnd: tailOffset });
+  const isSwept = sweeps !== undefined && (sweeps.when === 'always' || arena.isFull);
+  const sweep = isSwept ? new PackSweep({ source: sweeps, table, arena, packEnd: tailOffset }) : undefined;
   const pack = new PackBlocks(writer, budget, { stats, sweep });
   const tools = { pack, openScratch: input.openScratch, objectBytes: budget.objectBytes, pacer, stats };
   const resolver = new DeltaResolver({ table, arena, waiting, budget, tools, sink }, tailOffset);

@@ -1,5 +1,5 @@
 /**
- * Reads a pack back by sweeps, where each read costs a request and deltas lie far from their bases: before a base is resolved, it and
+ * Reads a pack back by sweeps, where each read costs a request, or deltas that lie far from their bases are read once more: before a base is resolved, it and
  * the bases behind it are gathered with all that rests on them, as far as `budgetBytes` of raw entries go; then one stream goes
  * over the pack from the first of these entries to the last and keeps just them. So a pack costs about as many requests as its
  * families have bytes, divided by the budget, wherever their members lie. What does not fit (a family above the budget,
@@ -7,6 +7,7 @@
  *
  * Memory: `budgetBytes`, and 8 bytes for each entry that is gathered.
  */
+import type { StorageWriter } from '../../../storage/contract.ts';
 import { OBJ_OFS_DELTA } from '../../codec/object-type.ts';
 import type { EntryTable } from '../entry-table.ts';
 import { NONE } from '../entry-table.ts';
@@ -14,8 +15,24 @@ import type { DeltaArena } from '../scan/delta-arena.ts';
 
 export interface SweepSource {
   readonly budgetBytes: number;
+  /** `deltas-overflow`: where each read is cheap, only if deltas of the first pass did not all fit into memory. */
+  readonly when: 'always' | 'deltas-overflow';
   /** Bytes `[offset, offset + length)` of the pack, in chunks of any size. */
   readonly stream: (offset: number, length: number) => AsyncIterable<Uint8Array>;
+}
+
+const PIECE_BYTES = 1024 * 1024;
+
+/** Of a pack that is still being written, where deltas overflow. */
+export function sweepsOfWriter(writer: Pick<StorageWriter, 'read'>, budgetBytes: number): SweepSource {
+  return {
+    budgetBytes,
+    when: 'deltas-overflow',
+    async *stream(offset, length) {
+      const end = offset + length;
+      for (let at = offset; at < end; at += PIECE_BYTES) yield await writer.read(at, Math.min(PIECE_BYTES, end - at));
+    },
+  };
 }
 
 /** Entries further apart than this are fetched by two streams. */

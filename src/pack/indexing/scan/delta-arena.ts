@@ -8,6 +8,8 @@ const MAX_DELTA_BYTES = 1 << 16;
 const LENGTH_BYTES = 4;
 
 export class DeltaArena {
+  /** True once there was a delta that did not fit any more. */
+  isFull = false;
   private readonly budget: number;
   private readonly slabs: Uint8Array[] = [];
   private slabUsed = SLAB_BYTES;
@@ -23,7 +25,10 @@ export class DeltaArena {
     if (bytes > MAX_DELTA_BYTES) return undefined;
     if (this.slabUsed + LENGTH_BYTES + bytes > SLAB_BYTES) {
       const held = (this.slabs.length + 1) * SLAB_BYTES + this.positions.length * 4;
-      if (held > this.budget) return undefined;
+      if (held > this.budget) {
+        this.isFull = true;
+        return undefined;
+      }
       this.slabs.push(new Uint8Array(SLAB_BYTES));
       this.slabUsed = 0;
     }

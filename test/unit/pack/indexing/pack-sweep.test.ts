@@ -2,6 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { indexPack } from '../../../../src/pack/indexing/index-pack.ts';
+import { sweepsOfWriter } from '../../../../src/pack/indexing/resolve/pack-sweep.ts';
+import { createMemoryStorage } from '../../../../src/storage/drivers/memory.ts';
 import { gitSync } from '../../../support/git.ts';
 import { addHistory, emptyRepository } from '../../../support/packed-repository.ts';
 import { makeRandomHistory } from '../../../support/random-history.ts';
@@ -21,6 +24,7 @@ interface Swept {
 function sweepsOf(pack: Buffer, budgetBytes: number, swept: Swept) {
   return {
     budgetBytes,
+    when: 'always' as const,
     stream: (offset: number, length: number) => {
       swept.streams++;
       swept.streamedBytes += length;
@@ -56,4 +60,39 @@ test('a small budget costs more sweeps, and families that do not fit are read by
     if (budgetBytes === 0) expect(indexed.stats.bytesRead).toBeGreaterThan(0);
     else expect(swept.streams).toBeGreaterThan(1);
   }
+});
+
+test('a pack that is written is swept where its deltas do not fit into memory, and only there', async () => {
+  const folder = emptyRepository('written');
+  addHistory(folder, { commits: 400 });
+  gitSync(['repack', '-adfq', '--depth=200', '--window=200'], { cwd: folder });
+  const pack = packOf(folder);
+  const read = { bytes: 0, largest: 0 };
+  const index = async (memory: number): Promise<void> => {
+    Object.assign(read, { bytes: 0, largest: 0 });
+    const storage = createMemoryStorage();
+    const writer = await storage.openWriter('objects/pack/pack-x.pack');
+    const plain = writer.read.bind(writer);
+    writer.read = (offset, length) => {
+      read.bytes += length;
+      read.largest = Math.max(read.largest, length);
+      return plain(offset, length);
+    };
+    await indexPack({
+      chunks: inChunks(pack, 10_000),
+      writer,
+      existing: undefined,
+      tips: [],
+      memoryBytes: memory,
+      sweeps: sweepsOfWriter(writer, 1 << 20),
+      openScratch: () => storage.openWriter('scratch'),
+      signal: new AbortController().signal,
+    });
+  };
+  await index(memoryBytes);
+  expect(read.largest).toBeGreaterThan(200_000);
+  expect(read.bytes).toBeLessThanOrEqual(pack.length);
+  await index(64 << 20);
+  // Blocks of bases alone.
+  expect(read.bytes).toBeLessThan(2 * pack.length);
 });
