@@ -149,9 +149,20 @@ describe('a write whose answer was lost', () => {
       return dice < 0.12 ? 'lost' : dice < 0.24 ? 'reset' : dice < 0.33 ? 'unavailable' : undefined;
     };
     const second = open();
-    await Promise.all(range(6).map((i) => times(5, () => increment(i % 2 === 0 ? storage : second, 'counter'))));
+    // Seven faults in a row, after which a call gives up, befall one of some thousands: it says so, and took place once or not at all.
+    let unsure = 0;
+    const incrementOnce = (at: typeof storage): Promise<void> =>
+      increment(at, 'counter').catch((error: unknown) => {
+        expect(error).toMatchObject({ code: 'storage_unavailable' });
+        unsure++;
+      });
+    await Promise.all(range(6).map((i) => times(5, () => incrementOnce(i % 2 === 0 ? storage : second))));
+    server.fault = () => undefined;
     const final = await storage.readDocument('counter');
-    expect(final.kind === 'found' && new TextDecoder().decode(final.bytes)).toBe('30');
+    const counted = Number(final.kind === 'found' && new TextDecoder().decode(final.bytes));
+    expect(unsure).toBeLessThan(5);
+    expect(counted).toBeGreaterThanOrEqual(30 - unsure);
+    expect(counted).toBeLessThanOrEqual(30);
     await second.close();
   });
 });
