@@ -80,7 +80,7 @@ export const fetchOperations: readonly Operation[] = [
     name: 'fetch --shallow-since',
     repository: 'dated',
     has: ['--depth=2'],
-    fetch: ['--shallow-since=2020-10-01'],
+    fetch: ['--shallow-since=2020-10-01T00:00:00Z'],
   }),
   fetch({
     name: 'fetch --shallow-exclude',
