@@ -10,8 +10,7 @@ import { LEADS_OUTSIDE } from '../upstream/exchange/redirect.ts';
 import type { RepositoryPath } from '../upstream/repository.ts';
 import { NOT_TO_BE_KEPT } from '../protocol/not-to-be-kept.ts';
 import { relayedResponse, textResponse, unavailableResponse, type WriteChallenges } from './answer-response.ts';
-import type { RequestHeaders } from './arrival.ts';
-import type { ArrivingBody } from './arriving-body.ts';
+import type { GitArrival, RequestHeaders } from './arrival.ts';
 import { parseGitProtocol, routeGit, type GitTarget } from './git-route.ts';
 import type { Observation } from './observe.ts';
 import { readRequestBody } from './request-body.ts';
@@ -27,18 +26,13 @@ export interface GitDeps {
   readonly maxRequestBytes: number;
 }
 
-export interface GitRequest {
-  readonly method: string;
+/** What has arrived, its URL taken apart. */
+export interface GitRequest extends Omit<GitArrival, 'url' | 'onEnded'> {
   /** As it came, still percent-encoded. */
   readonly pathname: string;
   /** With its `?`, or empty. */
   readonly query: string;
-  readonly headers: RequestHeaders;
-  readonly body: ArrivingBody;
-  readonly signal: AbortSignal;
   readonly arrivedAtMs: number;
-  readonly waitUntil?: ((promise: Promise<unknown>) => void) | undefined;
-  readonly writeChallenges?: WriteChallenges | undefined;
 }
 
 const UPLOAD_PACK_REQUEST = 'application/x-git-upload-pack-request';

@@ -4,11 +4,17 @@ import { startHotpack, type Hotpack } from '../support/hotpack.ts';
 import { body, DELIMITER, FLUSH } from '../support/pkt-lines.ts';
 import { getRefs, postUploadPack, readFetchAnswer, type RawAnswer, type RawRequest } from '../support/raw-client.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
+import type { Workerd } from '../support/workerd.ts';
 
 export interface House {
   readonly upstream: Upstream;
   readonly hotpack: Hotpack;
   readonly close: () => Promise<void>;
+}
+
+/** Hotpack on whichever runtime, for who only asks it. */
+export interface Served {
+  readonly hotpack: Pick<Hotpack, 'repository'>;
 }
 
 /** `repositories`: name below the upstream `up` → bare folder to copy. */
@@ -71,7 +77,7 @@ export async function fillMirror(
 
 /** A fetch over v2 by hash, byte by byte. */
 export function fetchRaw(
-  house: Pick<House, 'hotpack'>,
+  house: Served,
   repository: string,
   lines: readonly string[],
   options: RawRequest = {},
@@ -96,7 +102,7 @@ export function outcomeOf(answer: RawAnswer): {
 
 /** `<oid> <name>` lines of ls-remote through hotpack. */
 export async function refsThrough(
-  house: Pick<House, 'hotpack'>,
+  house: Served,
   repository: string,
   protocol: 0 | 1 | 2 = 2,
   config: readonly string[] = [],
@@ -108,4 +114,18 @@ export async function refsThrough(
       .filter((line) => line !== '')
       .map((line): [string, string] => [line.split('\t')[1] ?? '', line.split('\t')[0] ?? '']),
   );
+}
+
+/**
+ * Asks a Worker for refs until its mirror was brought up to what upstream shows. (Work that was handed over within a second is not
+ * handed over again.)
+ */
+export async function bringUpToDate(worker: Workerd, repository: string): Promise<void> {
+  const ended = worker.logged('prewarm.repo').length;
+  const deadline = Date.now() + 60_000;
+  while (worker.logged('prewarm.repo').length <= ended) {
+    if (Date.now() > deadline) throw new Error(`nothing has updated ${repository}\n${worker.output.join('')}`);
+    await refsThrough({ hotpack: worker }, repository);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
 }

@@ -67,7 +67,7 @@ test('with a bucket and a queue the fill happens in the consumer, and another is
   const answers = await Promise.all(
     Array.from({ length: 60 }, () =>
       fetchRaw(
-        hotpackOf(worker),
+        { hotpack: worker },
         'up/team/rich',
         tips.map((oid) => `want ${oid}`),
       ),
@@ -77,10 +77,6 @@ test('with a bucket and a queue the fill happens in the consumer, and another is
   expect([...outcomes]).toEqual([JSON.stringify({ status: 200, objects: direct.objects.length, error: undefined })]);
   expect(refused.hits).toEqual([]);
 });
-
-function hotpackOf(worker: Workerd): Parameters<typeof fetchRaw>[0] {
-  return { hotpack: worker } as unknown as Parameters<typeof fetchRaw>[0];
-}
 
 const ADMIN_TOKEN = 'admin-token-of-workers';
 
@@ -215,7 +211,7 @@ test.each(KILLED_AT)('a fill that is killed at $call goes on from what was done'
   const killed = await open({ bindings, folder, observed: { hang: call } });
   const tip = revision(upstream.folder(name), 'main');
   const ask = (worker: Workerd): ReturnType<typeof fetchRaw> =>
-    fetchRaw(hotpackOf(worker), name, ['deepen 1', `want ${tip}`]);
+    fetchRaw({ hotpack: worker }, name, ['deepen 1', `want ${tip}`]);
   expect(outcomeOf(await ask(killed)).error).toBeUndefined();
   await killed.waitFor('test_hung');
   await killed.stop();
@@ -228,7 +224,7 @@ test.each(KILLED_AT)('a fill that is killed at $call goes on from what was done'
   });
   workerd = next;
   expect(outcomeOf(await ask(next)).error).toBeUndefined();
-  await refsThrough(hotpackOf(next), name);
+  await refsThrough({ hotpack: next }, name);
   await next.waitFor('prewarm.repo');
   const asked = upstream.journal.select({ repository: name, kind: 'fetch' });
   expect(asked.filter(({ lines }) => !lines.some((line) => line.startsWith('deepen')))).toHaveLength(fills);
@@ -266,7 +262,7 @@ test('a fill that is killed while its bytes arrive is asked for once more, and w
   upstream.add(name, largeHistory());
   const tip = revision(upstream.folder(name), 'main');
   const ask = async (worker: Workerd): Promise<ReturnType<typeof outcomeOf>> =>
-    outcomeOf(await fetchRaw(hotpackOf(worker), name, ['deepen 1', `want ${tip}`]));
+    outcomeOf(await fetchRaw({ hotpack: worker }, name, ['deepen 1', `want ${tip}`]));
   const small = { status: 200, objects: 3, error: undefined };
   expect(await ask(killed)).toEqual(small);
   await killed.waitFor('test_hung');

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { seededRepository } from '../../bench/support/seeded-repository.ts';
-import { fetchRaw, outcomeOf, refsThrough } from '../integration/house.ts';
+import { bringUpToDate, fetchRaw, outcomeOf } from '../integration/house.ts';
 import { assertSound } from '../support/clones.ts';
 import { FastImport } from '../support/fast-import.ts';
 import { git, temporaryFolder } from '../support/git.ts';
@@ -60,8 +60,6 @@ async function clone(...args: readonly string[]): Promise<string> {
   return folder;
 }
 
-const house = (): Parameters<typeof fetchRaw>[0] => ({ hotpack: worker }) as unknown as Parameters<typeof fetchRaw>[0];
-
 /** Resolves when the queue has done all that it was sent. */
 async function queueIsQuiet(): Promise<void> {
   for (let seen = -1, quiet = 0; quiet < 10;) {
@@ -70,20 +68,6 @@ async function queueIsQuiet(): Promise<void> {
     seen = ended;
     await new Promise((resolve) => setTimeout(resolve, 300));
   }
-}
-
-/** Resolves when the mirror was brought up to what upstream shows. Work that was handed over within a second is not again. */
-async function updated(): Promise<void> {
-  const ended = worker.logged('prewarm.repo').length;
-  await expect
-    .poll(
-      async () => {
-        await refsThrough(house(), name);
-        return worker.logged('prewarm.repo').length;
-      },
-      { timeout: 60_000, interval: 700 },
-    )
-    .toBeGreaterThan(ended);
 }
 
 /** Of each event of the queue so far. */
@@ -100,7 +84,7 @@ async function callsOf(work: () => Promise<unknown>): Promise<number> {
 
 test('clones, fetches and merges keep to the calls of an event', async () => {
   const tip = revision(upstream.folder(name), 'refs/heads/main');
-  expect(outcomeOf(await fetchRaw(house(), name, ['deepen 1', `want ${tip}`])).error).toBeUndefined();
+  expect(outcomeOf(await fetchRaw({ hotpack: worker }, name, ['deepen 1', `want ${tip}`])).error).toBeUndefined();
   await worker.waitFor('prewarm.repo', 1, 60_000);
   await queueIsQuiet();
 
@@ -113,7 +97,7 @@ test('clones, fetches and merges keep to the calls of an event', async () => {
   refused.remove();
 
   push();
-  await updated();
+  await bringUpToDate(worker, name);
   await queueIsQuiet();
   refused = upstream.forbidFetch();
   calls['20 commits'] = await callsOf(() => git(['fetch', '-q'], { cwd: client }));
@@ -125,7 +109,7 @@ test('clones, fetches and merges keep to the calls of an event', async () => {
   for (let n = 0; worker.logged('packs_merged').length < 2; n++) {
     expect(n).toBeLessThan(16);
     push();
-    await updated();
+    await bringUpToDate(worker, name);
   }
   await queueIsQuiet();
   calls['update and merge'] = Math.max(...queueCalls().slice(before));

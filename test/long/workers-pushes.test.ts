@@ -8,7 +8,7 @@ import { parseManifest, type Manifest } from '../../src/mirror/catalog/manifest.
 import { parseDocument } from '../../src/storage/drivers/bucket/document-format.ts';
 import { createMemoryStorage } from '../../src/storage/drivers/memory.ts';
 import { createR2Storage } from '../../src/storage/drivers/r2.ts';
-import { fetchRaw, outcomeOf, refsThrough } from '../integration/house.ts';
+import { bringUpToDate, fetchRaw, outcomeOf } from '../integration/house.ts';
 import { assertSound, readClone } from '../support/clones.ts';
 import { git, temporaryFolder } from '../support/git.ts';
 import { addHistory, emptyRepository } from '../support/packed-repository.ts';
@@ -36,27 +36,11 @@ afterEach(async () => {
   await upstream.stop();
 });
 
-const house = (): Parameters<typeof fetchRaw>[0] => ({ hotpack: worker }) as unknown as Parameters<typeof fetchRaw>[0];
-
 /** Every one that came to lie in the bucket, in order. */
 function manifests(): Manifest[] {
   return worker
     .logged('test_put')
     .map(({ text }) => parseManifest(parseDocument(MANIFEST, new TextEncoder().encode(String(text))).value));
-}
-
-/** Resolves when the mirror was brought up to what upstream shows. Work that was handed over within a second is not again. */
-async function updated(): Promise<void> {
-  const ended = worker.logged('prewarm.repo').length;
-  await expect
-    .poll(
-      async () => {
-        await refsThrough(house(), name);
-        return worker.logged('prewarm.repo').length;
-      },
-      { timeout: 60_000, interval: 300 },
-    )
-    .toBeGreaterThan(ended);
 }
 
 async function clone(url: string): Promise<string> {
@@ -90,7 +74,7 @@ test('pushes and pull requests are merged behind it several times over, and it n
   for (let push = 0; push < 36; push++) {
     await git(['commit', '-q', '--allow-empty', '-m', `push ${push}`], { cwd: client });
     await git(['push', '-q', 'origin', 'HEAD:main'], { cwd: client });
-    await updated();
+    await bringUpToDate(worker, name);
     if (push % 2 === 1) continue;
     const oid = commitUpstream(folder, `pull-${push}`, 'refs/heads/main');
     await git(['update-ref', `refs/pull/${push}/head`, oid], { cwd: folder });
@@ -98,7 +82,8 @@ test('pushes and pull requests are merged behind it several times over, and it n
     pulls.push(oid);
     const ended = worker.logged('prewarm.repo').length;
     expect(
-      outcomeOf(await fetchRaw(house(), name, [`have ${revision(client, 'HEAD')}`, `want ${oid}`, 'done'])).error,
+      outcomeOf(await fetchRaw({ hotpack: worker }, name, [`have ${revision(client, 'HEAD')}`, `want ${oid}`, 'done']))
+        .error,
     ).toBe(undefined);
     await worker.waitFor('prewarm.repo', ended + 1);
   }
@@ -146,7 +131,7 @@ test('a mirror that is found with 20 packs is merged before the next one is publ
   addHistory(folder, { commits: 20 });
   await seedCrowded(folder);
   commitUpstream(folder);
-  await updated();
+  await bringUpToDate(worker, name);
   expect(worker.logged('prewarm.repo')).toMatchObject([{ path: 'fetch', status: 'ok' }]);
   await expectWhole([]);
   const packs = manifests().map((manifest) => manifest.packs.length);

@@ -60,9 +60,8 @@ test('a pack of 500 MB is filled within 100 MB of memory and 1,000 calls an even
   });
   const watch = await watchHeap(await worker.inspectorUrl(), 250);
   try {
-    const house = { hotpack: worker } as unknown as Parameters<typeof fetchRaw>[0];
     const ask = async (): Promise<unknown> =>
-      outcomeOf(await fetchRaw(house, 'up/large', ['deepen 1', `want ${tip}`], PATIENT));
+      outcomeOf(await fetchRaw({ hotpack: worker }, 'up/large', ['deepen 1', `want ${tip}`], PATIENT));
     const cold = await ask();
     await worker.waitFor('prewarm.repo', 1, 500_000);
     expect(worker.logged('prewarm.repo')[0]).toMatchObject({ status: 'ok' });
