@@ -1,11 +1,22 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** One folder for everything that tests put into the system's temporary folder, gone when they have ended. vitest calls it. */
+/** Where Linux keeps files in memory. */
+const IN_MEMORY = '/dev/shm';
+const TMPFS = 0x01021994;
+const ENOUGH_BYTES = 8 * 2 ** 30;
+
+/**
+ * One folder for everything that tests put into the system's temporary folder, gone when they have ended. vitest calls it. In memory
+ * where there is plenty of it: tests make and delete so many files that ext4 spends a quarter of the time among those that were
+ * deleted lately.
+ */
 export default function temporaryFolder(): () => void {
   const before = process.env['TMPDIR'];
-  const folder = mkdtempSync(join(tmpdir(), 'hotpack-tests-'));
+  const folder = mkdtempSync(
+    join(before === undefined && isPlenty(IN_MEMORY) ? IN_MEMORY : tmpdir(), 'hotpack-tests-'),
+  );
   process.env['TMPDIR'] = folder;
   return () => {
     if (before === undefined) delete process.env['TMPDIR'];
@@ -13,4 +24,13 @@ export default function temporaryFolder(): () => void {
     // Servers that were told to end may still be writing.
     rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   };
+}
+
+function isPlenty(folder: string): boolean {
+  try {
+    const { type, bsize, bavail } = statfsSync(folder);
+    return type === TMPFS && bsize * bavail >= ENOUGH_BYTES;
+  } catch {
+    return false;
+  }
 }

@@ -5,7 +5,7 @@
  * cold: every cell asks for a name of its own that hotpack never saw. mirror: one mirror for all cells, and every fetch
  * is refused. new commit: every cell has a copy of its own, mirrored before upstream gets a commit and a tag.
  */
-import { gitSync, temporaryFolder } from '../../support/git.ts';
+import { git, temporaryFolder } from '../../support/git.ts';
 import { startHotpack, type Hotpack } from '../../support/hotpack.ts';
 import type { Protocol } from '../../support/raw-client.ts';
 import {
@@ -101,7 +101,7 @@ export class Stage {
     const set = await this.prepare(operation);
     const repository = `up/${set}/${operation.repository}`;
     const fresh =
-      this.state === 'new commit' ? pushSomething(this.upstream.folder(repository), operation.repository) : 0;
+      this.state === 'new commit' ? await pushSomething(this.upstream.folder(repository), operation.repository) : 0;
     const straight = await this.straight(operation, protocol, set);
     const mark = this.upstream.journal.mark();
     const refusedBefore = this.forbidden?.hits.length ?? 0;
@@ -158,13 +158,13 @@ export class Stage {
 }
 
 /** A commit on main and a tag of it; gives the number of objects that upstream has now and had not before. */
-function pushSomething(folder: string, repository: RepositoryName): number {
+async function pushSomething(folder: string, repository: RepositoryName): Promise<number> {
   if (repository === 'empty') return 0;
   const before = tipsOf(folder);
   const tip = commitUpstream(folder);
-  gitSync(['tag', '-a', '-m', 'pushed', 'pushed', tip], { cwd: folder });
-  const input = ['--objects', 'refs/tags/pushed', ...before.map((oid) => `^${oid}`)].join(' ');
-  return gitSync(['rev-list', ...input.split(' ')], { cwd: folder })
-    .split('\n')
-    .filter((line) => line !== '').length;
+  await git(['tag', '-a', '-m', 'pushed', 'pushed', tip], { cwd: folder });
+  const listed = await git(['rev-list', '--objects', 'refs/tags/pushed', ...before.map((oid) => `^${oid}`)], {
+    cwd: folder,
+  });
+  return listed.split('\n').filter((line) => line !== '').length;
 }
