@@ -60,7 +60,9 @@ let listening: Promise<string> | undefined;
 async function startLauncher(): Promise<string> {
   const path = join(mkdtempSync(join(tmpdir(), 'hotpack-launcher-')), 'socket');
   const program = fileURLToPath(new URL('./launcher-process.ts', import.meta.url));
-  const child = spawn(process.execPath, [program, path], { stdio: ['pipe', 'pipe', 'inherit'] });
+  // Small for good: what it passes on is garbage at once.
+  const flags = ['--max-semi-space-size=1', '--max-old-space-size=32'];
+  const child = spawn(process.execPath, [...flags, program, path], { stdio: ['pipe', 'pipe', 'inherit'] });
   await Promise.race([
     once(child.stdout, 'data'),
     once(child, 'exit').then(([code]) => {
