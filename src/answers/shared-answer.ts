@@ -12,7 +12,7 @@
  */
 import { abortError, raceSignal, sleep } from '../bytes/abort.ts';
 import { HotpackError } from '../bytes/error.ts';
-import { giveBack } from '../bytes/give-back.ts';
+import { forOneTaker, giveBack } from '../bytes/give-back.ts';
 import { dataOfPackets, FULL_PACKET_BYTES, PacketFiller } from '../protocol/side-band/full-packets.ts';
 import type { PackHeader } from '../upstream/fetch-pack.ts';
 import { RecentRuns } from './recent-runs.ts';
@@ -127,6 +127,11 @@ export class SharedAnswer {
   get canJoin(): boolean {
     if (this.#state === 'failed' || this.#isRejected || this.#isDiscarded || this.#abort.signal.aborted) return false;
     return this.isSpooled || this.#recent.start === 0;
+  }
+
+  /** Not stored, never followed by a second one, and not to be joined any more: who reads alone may give back what he has sent. */
+  get #isForOne(): boolean {
+    return this.#spool === undefined && !this.canJoin;
   }
 
   /** Makes the pack to its end. Called once; resolves when there is nothing more to make, never rejects. */
@@ -279,6 +284,10 @@ export class SharedAnswer {
           const isRecent = offset >= this.#recent.start;
           const run = isRecent ? this.#recent.from(offset) : await raceSignal(this.#fromSpool(offset), signal);
           reader.offset += run.length;
+          if (this.#isForOne) {
+            while (this.#recent.dropFirst(reader.offset));
+            forOneTaker(run);
+          }
           this.#signalMove();
           yield run;
         } else if (this.#state === 'complete') {

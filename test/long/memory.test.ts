@@ -39,6 +39,8 @@ async function incompressible(size: { readonly packMb: number; readonly largestM
   const folder = temporaryFolder('noise');
   gitSync(['init', '-q', '--bare', '-b', 'main', folder]);
   gitSync(['config', 'core.compression', '0'], { cwd: folder });
+  // Noise has no deltas: upstream would look for them for minutes.
+  gitSync(['config', 'pack.window', '0'], { cwd: folder });
   const importer = spawn('git', ['-C', folder, 'fast-import', '--quiet', '--depth=0'], {
     env: gitEnvironment(),
     stdio: ['pipe', 'ignore', 'inherit'],

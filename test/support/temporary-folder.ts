@@ -1,7 +1,10 @@
 import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
 
+/** What other tests write is more than memory should hold. */
+const SMALL_PROJECTS = ['unit', 'integration'];
 /** Where Linux keeps files in memory. */
 const IN_MEMORY = '/dev/shm';
 const TMPFS = 0x01021994;
@@ -12,11 +15,10 @@ const ENOUGH_BYTES = 8 * 2 ** 30;
  * where there is plenty of it: tests make and delete so many files that ext4 spends a quarter of the time among those that were
  * deleted lately.
  */
-export default function temporaryFolder(): () => void {
+export default function temporaryFolder({ name }: TestProject): () => void {
   const before = process.env['TMPDIR'];
-  const folder = mkdtempSync(
-    join(before === undefined && isPlenty(IN_MEMORY) ? IN_MEMORY : tmpdir(), 'hotpack-tests-'),
-  );
+  const inMemory = before === undefined && SMALL_PROJECTS.includes(name) && isPlenty(IN_MEMORY);
+  const folder = mkdtempSync(join(inMemory ? IN_MEMORY : tmpdir(), 'hotpack-tests-'));
   process.env['TMPDIR'] = folder;
   return () => {
     if (before === undefined) delete process.env['TMPDIR'];

@@ -10,57 +10,45 @@ import { frameBand, PACK_BAND, SIDE_BAND_PACKET_BYTES } from './frame.ts';
 export const FULL_PACKET_BYTES: number = SIDE_BAND_PACKET_BYTES['side-band-64k'];
 const FRAME_BYTES = HEADER_BYTES + 1;
 const DATA_BYTES = FULL_PACKET_BYTES - FRAME_BYTES;
-/** A small pack costs one packet's room, a long one is gathered in runs of about a MiB. */
-const FIRST_BUFFER_BYTES = FULL_PACKET_BYTES;
-const BUFFER_BYTES = 16 * FULL_PACKET_BYTES;
+const RUN_PACKETS = 16;
 
-/** Fills packets with what comes. Memory: one buffer of about a MiB, which goes out with the runs that lie in it. */
+/** Fills packets with what comes. Memory: the packet that is being filled. */
 export class PacketFiller {
-  #buffer: Uint8Array = new Uint8Array(FIRST_BUFFER_BYTES);
-  /** Where the packet begins that is being filled, and the place of the next byte. */
-  #packet = 0;
+  readonly #packet = new Uint8Array(FULL_PACKET_BYTES);
+  /** The place of its next byte. */
   #at = FRAME_BYTES;
-  /** What was handed out of this buffer. */
-  #taken = 0;
 
-  /** Runs of whole packets that `bytes` has filled, about a MiB each at most. They are the taker's. */
+  /** Runs of whole packets that `bytes` has filled, about a MiB each at most. They are the taker's, memory and all. */
   *push(bytes: Uint8Array): Generator<Uint8Array, void, void> {
     let from = 0;
-    while (from < bytes.length) {
-      const length = Math.min(bytes.length - from, this.#packet + FULL_PACKET_BYTES - this.#at);
-      this.#buffer.set(bytes.subarray(from, from + length), this.#at);
-      from += length;
-      this.#at += length;
-      if (this.#at < this.#packet + FULL_PACKET_BYTES) break;
-      this.#endPacket();
-      if (this.#packet < this.#buffer.length) continue;
-      yield this.#take();
-      this.#buffer = new Uint8Array(BUFFER_BYTES);
-      this.#packet = this.#taken = 0;
-      this.#at = FRAME_BYTES;
+    while (this.#at + bytes.length - from >= FULL_PACKET_BYTES) {
+      const packets = Math.floor((this.#at - FRAME_BYTES + bytes.length - from) / DATA_BYTES);
+      const run = new Uint8Array(Math.min(packets, RUN_PACKETS) * FULL_PACKET_BYTES);
+      run.set(this.#packet.subarray(0, this.#at));
+      for (let packet = 0; packet < run.length; packet += FULL_PACKET_BYTES) {
+        const length = FULL_PACKET_BYTES - this.#at;
+        run.set(bytes.subarray(from, from + length), packet + this.#at);
+        writeFrame(run, packet, FULL_PACKET_BYTES);
+        from += length;
+        this.#at = FRAME_BYTES;
+      }
+      yield run;
     }
-    if (this.#packet > this.#taken) yield this.#take();
+    this.#packet.set(from === 0 ? bytes : bytes.subarray(from), this.#at);
+    this.#at += bytes.length - from;
   }
 
   /** The last packet, which is shorter; undefined where the pack filled them all. */
   finish(): Uint8Array | undefined {
-    if (this.#at === this.#packet + FRAME_BYTES) return undefined;
-    this.#endPacket();
-    return this.#take();
+    if (this.#at === FRAME_BYTES) return undefined;
+    writeFrame(this.#packet, 0, this.#at);
+    return this.#packet.subarray(0, this.#at);
   }
+}
 
-  #endPacket(): void {
-    writeLength(this.#at - this.#packet, this.#buffer, this.#packet);
-    this.#buffer[this.#packet + HEADER_BYTES] = PACK_BAND;
-    this.#packet = this.#at;
-    this.#at += FRAME_BYTES;
-  }
-
-  #take(): Uint8Array {
-    const run = this.#buffer.subarray(this.#taken, this.#packet);
-    this.#taken = this.#packet;
-    return run;
-  }
+function writeFrame(bytes: Uint8Array, packet: number, length: number): void {
+  writeLength(length, bytes, packet);
+  bytes[packet + HEADER_BYTES] = PACK_BAND;
 }
 
 /** Bytes of a pack of `packBytes` in full packets. */

@@ -3,6 +3,7 @@ import type { AnswerQuestion } from '../../../src/answers/answer-key.ts';
 import type { Make } from '../../../src/answers/contract.ts';
 import type { Follower } from '../../../src/answers/shared-answer.ts';
 import { raceSignal } from '../../../src/bytes/abort.ts';
+import { giveBack } from '../../../src/bytes/give-back.ts';
 import {
   a,
   asking,
@@ -70,6 +71,52 @@ describe('sharing', () => {
     for await (const part of packets) bytes += part.length;
     expect(bytes).toBe(39 * PACKET);
     expect(spools).toEqual([]);
+    await answers.close();
+  });
+
+  /** Reads packets as who sends them and gives their memory back; how many could be given back, and how many there were. */
+  async function readAndGiveBack(one: Follower): Promise<{ readonly freed: number; readonly runs: number }> {
+    let [freed, runs] = [0, 0];
+    for await (const part of one.packets(never)) {
+      runs++;
+      giveBack(part);
+      if (part.length === 0) freed++;
+    }
+    return { freed, runs };
+  }
+
+  test('alone and not to be stored: what was sent is not waited for by a collector', async () => {
+    const { answers, spools } = createBench();
+    const source = new Source().give(...numbers(40).map((n) => chunk(n)), 'end');
+    const { freed, runs } = await readAndGiveBack(follower(await answers.join(asking('k', source.make))));
+    expect(runs).toBe(40);
+    // But for those that memory still held for others who might have come.
+    expect(freed).toBeGreaterThanOrEqual(30);
+    expect(spools).toEqual([]);
+    await answers.close();
+  });
+
+  test('what is being stored cannot be given back by who reads it', async () => {
+    const { answers } = createBench();
+    const source = new Source();
+    source.costUs = 1_000_000;
+    const ask = asking('k', source.make);
+    const reading = readAndGiveBack(follower(await answers.join(ask)));
+    source.give(...numbers(40).map((n) => chunk(n)), 'end');
+    expect((await reading).freed).toBe(0);
+    await vi.waitFor(async () => expect(await readStored(answers, ask.question)).toBe(40 * DATA));
+    await answers.close();
+  });
+
+  test('what others will read cannot be given back by one of them', async () => {
+    const { answers } = createBench();
+    const source = new Source();
+    const ask = asking('k', source.make);
+    const [first, second] = [follower(await answers.join(ask)), follower(await answers.join(ask))];
+    const reading = readAndGiveBack(first);
+    source.give(...numbers(40).map((n) => chunk(n)), 'end');
+    expect((await reading).freed).toBe(0);
+    expect(await readAll(second)).toEqual({ seen: numbers(40), bytes: 40 * DATA });
     await answers.close();
   });
 

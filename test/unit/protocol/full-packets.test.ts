@@ -39,7 +39,8 @@ test.each(sizes.flatMap((bytes) => [1_000, DATA, 300_000, 5_000_000].map((step) 
     const sent = packets.map((one) => (one.kind === 'data' ? one.payload : Buffer.alloc(0)));
     expect(sent.every((one, n) => one[0] === 1 && (one.length === DATA + 1 || n === sent.length - 1))).toBe(true);
     expect(Buffer.concat(sent.map((one) => one.subarray(1))).equals(Buffer.from(pack(bytes)))).toBe(true);
-    // Every run begins where a packet does.
+    // Every run begins where a packet does, and has memory of its own, which its taker can give back.
+    expect(runs.slice(0, -1).every((run) => run.length === run.buffer.byteLength)).toBe(true);
     let at = 0;
     for (const run of runs) {
       expect(at % FULL_PACKET_BYTES).toBe(0);
