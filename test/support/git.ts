@@ -2,11 +2,10 @@
  * Real git as the tests' client: no configuration but what a test gives, no prompts, a fixed identity and clock,
  * so that the same commands make the same commits.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { launch } from './launch.ts';
 
 export interface GitResult {
   readonly code: number;
@@ -81,26 +80,32 @@ export function gitEnvironment(): Record<string, string> {
 }
 
 /** Runs git and resolves with how it ended, whatever that was. */
-export async function tryGit(args: readonly string[], options: GitOptions = {}): Promise<GitResult> {
+export function tryGit(args: readonly string[], options: GitOptions = {}): Promise<GitResult> {
   const config = [...(options.config ?? [])];
   if (options.protocol !== undefined) config.push(`protocol.version=${options.protocol}`);
-  const child = await launch({
-    program: 'git',
-    args: [...config.flatMap((one) => ['-c', one]), ...args],
-    cwd: options.cwd,
-    env: { ...gitEnvironment(), ...options.env },
+  return new Promise((resolve, reject) => {
+    const child = spawn('git', [...config.flatMap((one) => ['-c', one]), ...args], {
+      cwd: options.cwd,
+      env: { ...gitEnvironment(), ...options.env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 120_000);
+    child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+    child.on('error', reject);
+    child.stdin.on('error', () => undefined); // git may end without reading its input
+    child.stdin.end(options.input);
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({
+        code: code ?? -1,
+        stdout: Buffer.concat(out).toString('utf8'),
+        stderr: Buffer.concat(err).toString('utf8'),
+      });
+    });
   });
-  const timer = setTimeout(child.kill, options.timeoutMs ?? 120_000);
-  child.stdin.end(options.input);
-  const printed: Record<'stdout' | 'stderr', Buffer[]> = { stdout: [], stderr: [] };
-  let code = -1;
-  for await (const piece of child.output) {
-    if (piece.kind === 'end') code = piece.code;
-    else printed[piece.kind].push(piece.bytes);
-  }
-  clearTimeout(timer);
-  const text = (pieces: readonly Buffer[]): string => Buffer.concat(pieces).toString('utf8');
-  return { code, stdout: text(printed.stdout), stderr: text(printed.stderr) };
 }
 
 /** Runs git and returns its standard output; throws with both streams where it fails. */

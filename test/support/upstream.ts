@@ -262,8 +262,7 @@ export class Upstream {
       return;
     }
     const answer = await this.answer(request, target, streamed ? undefined : body, entry);
-    response.on('close', answer.kill);
-    if (response.destroyed) answer.kill();
+    response.on('close', () => answer.kill());
     let out: AsyncIterable<Buffer> = answer.body;
     if (action?.do === 'spoil') out = once(action.spoil(await readAll(answer.body)));
     if (action?.do === 'hold' && action.stage === 'answer') {
@@ -284,7 +283,7 @@ export class Upstream {
   ): Promise<CgiAnswer> {
     const folder = this.folder(target.repository);
     if (entry.kind === 'archive' && body !== undefined && existsSync(folder)) {
-      return runUploadArchive(folder, body);
+      return Promise.resolve(runUploadArchive(folder, body));
     }
     const headers = { ...request.headers };
     if (this.v0only.has(target.repository)) delete headers['git-protocol'];

@@ -2,9 +2,9 @@
  * Runs `git http-backend` (or another command that speaks HTTP's body on its standard streams) for one request.
  * The body goes in while the answer comes out; git itself takes gzip and chunked bodies apart.
  */
+import { spawn, type ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { gitEnvironment } from '../git.ts';
-import { launch, type Launched } from '../launch.ts';
 
 export interface CgiRequest {
   readonly projectRoot: string;
@@ -55,25 +55,19 @@ function environment(request: CgiRequest): Record<string, string> {
   return variables;
 }
 
-/** A git that has its input; what it prints on standard output. */
-async function startGit(
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-  input: Buffer | Readable,
-): Promise<{ readonly output: AsyncGenerator<Buffer>; readonly kill: () => void }> {
-  const child = await launch({ program: 'git', args, env });
-  if (Buffer.isBuffer(input)) child.stdin.end(input);
-  else input.pipe(child.stdin);
-  return { output: standardOutput(child), kill: child.kill };
-}
-
-async function* standardOutput(child: Launched): AsyncGenerator<Buffer> {
-  for await (const piece of child.output) if (piece.kind === 'stdout') yield piece.bytes;
+function feed(child: ChildProcess, body: Buffer | Readable): void {
+  const stdin = child.stdin;
+  if (stdin === null) return;
+  stdin.on('error', () => undefined); // git may answer without reading to the end
+  if (Buffer.isBuffer(body)) stdin.end(body);
+  else body.pipe(stdin);
 }
 
 /** Starts git http-backend; resolves when its headers are complete. */
 export async function runHttpBackend(request: CgiRequest): Promise<CgiAnswer> {
-  const { output, kill } = await startGit(['http-backend'], environment(request), request.body);
+  const child = spawn('git', ['http-backend'], { env: environment(request), stdio: ['pipe', 'pipe', 'ignore'] });
+  feed(child, request.body);
+  const output = child.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let head = Buffer.alloc(0);
   let end = -1;
   while (end < 0) {
@@ -94,23 +88,31 @@ export async function runHttpBackend(request: CgiRequest): Promise<CgiAnswer> {
   const first = head.subarray(end + 4);
   async function* body(): AsyncGenerator<Buffer> {
     if (first.length > 0) yield first;
-    yield* output;
+    for (;;) {
+      const next = await output.next();
+      if (next.done === true) return;
+      yield next.value;
+    }
   }
   return {
     status: status === undefined ? 200 : Number.parseInt(status, 10),
     headers: headers.filter(([name]) => name.toLowerCase() !== 'status'),
     body: body(),
-    kill,
+    kill: () => child.kill('SIGKILL'),
   };
 }
 
 /** `git upload-archive` over HTTP, which the http-backend of older gits does not offer. */
-export async function runUploadArchive(repositoryFolder: string, body: Buffer): Promise<CgiAnswer> {
-  const { output, kill } = await startGit(['upload-archive', repositoryFolder], gitEnvironment(), body);
+export function runUploadArchive(repositoryFolder: string, body: Buffer): CgiAnswer {
+  const child = spawn('git', ['upload-archive', repositoryFolder], {
+    env: gitEnvironment(),
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  feed(child, body);
   return {
     status: 200,
     headers: [['Content-Type', 'application/x-git-upload-archive-result']],
-    body: output,
-    kill,
+    body: child.stdout,
+    kill: () => child.kill('SIGKILL'),
   };
 }
