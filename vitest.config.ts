@@ -3,6 +3,12 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 /** Long tests of what a process takes by the system's own count, which is another thing beside other tests. */
 const measured = ['test/long/memory.test.ts'];
 
+const long = {
+  globalSetup: ['test/support/build-once.ts', 'test/support/temporary-folder.ts'],
+  testTimeout: 600_000,
+  hookTimeout: 120_000,
+};
+
 const config: ViteUserConfig = defineConfig({
   test: {
     // By default one core is left idle: most tests wait for servers and for git.
@@ -30,9 +36,7 @@ const config: ViteUserConfig = defineConfig({
           name: 'long',
           include: ['test/long/**/*.test.ts'],
           exclude: measured,
-          globalSetup: ['test/support/build-once.ts', 'test/support/temporary-folder.ts'],
-          testTimeout: 600_000,
-          hookTimeout: 120_000,
+          ...long,
         },
       },
       {
@@ -41,9 +45,7 @@ const config: ViteUserConfig = defineConfig({
           include: measured,
           // When the others have ended: two processors are for what is measured and for its upstream.
           sequence: { groupOrder: 1 },
-          globalSetup: ['test/support/build-once.ts', 'test/support/temporary-folder.ts'],
-          testTimeout: 600_000,
-          hookTimeout: 120_000,
+          ...long,
         },
       },
     ],

@@ -1,7 +1,7 @@
 /** What the driver makes of a bucket that refuses, breaks off, loses its answers or says nothing. */
-import { isHotpackError } from '../../../src/bytes/error.ts';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isHotpackError } from '../../../src/bytes/error.ts';
 import { readAllStream } from '../../../src/bytes/streams.ts';
 import {
   createNonce,

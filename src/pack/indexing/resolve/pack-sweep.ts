@@ -1,9 +1,10 @@
 /**
- * Reads a pack back by sweeps, where each read costs a request, or deltas that lie far from their bases are read once more: before a base is resolved, it and
- * the bases behind it are gathered with all that rests on them, as far as `budgetBytes` of raw entries go; then one stream goes
- * over the pack from the first of these entries to the last and keeps just them. So a pack costs about as many requests as its
- * families have bytes, divided by the budget, wherever their members lie. What does not fit (a family above the budget,
- * entries above a quarter of it, ref-deltas, whose bases are not known yet) is read as it is without sweeps.
+ * Reads a pack back by sweeps, where each read costs a request, or deltas that lie far from their bases are read once more:
+ * before a base is resolved, it and the bases behind it are gathered with all that rests on them, as far as `budgetBytes` of raw
+ * entries go; then one stream goes over the pack from the first of these entries to the last and keeps just them. So a pack
+ * costs about as many requests as its families have bytes, divided by the budget, wherever their members lie. What does not
+ * fit (a family above the budget, entries above a quarter of it, ref-deltas, whose bases are not known yet) is read as it is
+ * without sweeps.
  *
  * Memory: `budgetBytes`, and 8 bytes for each entry that is gathered.
  */
