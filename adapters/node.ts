@@ -18,7 +18,7 @@ const { config, warnings } = readConfig();
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
 warnUnknownSettings(warnings, config, log);
 const entry = new URL('./pack-thread.js', import.meta.url);
-const { place, storage, threads } = await openServedStorage(config, entry).catch(fail);
+const { place, storage, threads } = await openServedStorage(config, { entry, readsInPlace: true }).catch(fail);
 // What streams leave behind is buffers outside the heap, which only a collection frees; few small objects come with them, so
 // a young generation that grows lets hundreds of megabytes wait. Kept at its first size it is collected often, and cheaply.
 // A thread that starts under other flags than Node was built with compiles all of Node's own modules: so not before the first runs.

@@ -38,12 +38,21 @@ export function storagePlace(config: Config): StoragePlace {
   }
 }
 
-export async function openStorage(place: StoragePlace): Promise<DriverStorage> {
+/** Of a thread that opens a storage. */
+export interface ReadingThread {
+  /** It serves no sockets, so that it may read files without the runtime's thread pool. Node alone gains by it. */
+  readonly readsInPlace?: boolean;
+}
+
+export async function openStorage(
+  place: StoragePlace,
+  { readsInPlace = false }: ReadingThread = {},
+): Promise<DriverStorage> {
   switch (place.kind) {
     case 'memory':
       return createMemoryStorage();
     case 'fs':
-      return openFsStorage({ folder: place.folder });
+      return openFsStorage({ folder: place.folder, readsInPlace });
     case 's3': {
       // Loaded where it is used: it brings the XML.
       const { createS3Storage } = await import('../src/storage/drivers/s3.ts');
@@ -72,8 +81,12 @@ export function readCaching({ blockCache, blockCacheBytes, memoryBytes }: Config
 }
 
 /** The storage as it is served from: a bucket behind a cache in memory, and behind one on disk where a folder is named. */
-export async function openCachedStorage(place: StoragePlace, caching: ReadCaching): Promise<DriverStorage> {
-  const storage = await openStorage(place);
+export async function openCachedStorage(
+  place: StoragePlace,
+  caching: ReadCaching,
+  thread: ReadingThread = {},
+): Promise<DriverStorage> {
+  const storage = await openStorage(place, thread);
   if (place.kind !== 's3') return storage;
   const sharesReads = true;
   const disk = caching.disk && (await openDiskBlocks(caching.disk));

@@ -39,10 +39,10 @@ export async function openDenoApp(): Promise<DenoApp> {
   warnUnknownSettings(warnings, config, log);
   // A bundle that lies alone works on packs in place.
   const entry = new URL('./pack-thread.js', import.meta.url);
-  const { place, storage, threads } = await openServedStorage(
-    config,
-    existsSync(fileURLToPath(entry)) ? entry : undefined,
-  );
+  const { place, storage, threads } = await openServedStorage(config, {
+    entry: existsSync(fileURLToPath(entry)) ? entry : undefined,
+    readsInPlace: false,
+  });
   const kv = await openRuntimeKv(config, storage, (error) => warn('kv_absent', String(error)));
   const app = createApp(
     {

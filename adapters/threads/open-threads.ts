@@ -16,8 +16,18 @@ export interface ServedStorage {
   readonly threads: PackThreadPool | undefined;
 }
 
-/** `entry`: the threads' module; undefined: all is done in place. */
-export async function openServedStorage(config: Config, entry: URL | undefined): Promise<ServedStorage> {
+/** What a runtime has for threads. */
+export interface ThreadsOptions {
+  /** The threads' module; undefined: all is done in place. */
+  readonly entry: URL | undefined;
+  /** See `ReadingThread`. */
+  readonly readsInPlace: boolean;
+}
+
+export async function openServedStorage(
+  config: Config,
+  { entry, readsInPlace }: ThreadsOptions,
+): Promise<ServedStorage> {
   const place = storagePlace(config);
   if (place.kind === 'memory' || entry === undefined) {
     return { place, storage: await openCachedStorage(place, readCaching(config, 1)), threads: undefined };
@@ -25,6 +35,13 @@ export async function openServedStorage(config: Config, entry: URL | undefined):
   const servingThreads = Math.max(1, Math.min(MAX_SERVING_THREADS, availableParallelism() - 1));
   const caching = readCaching(config, servingThreads + 1);
   const storage = await openCachedStorage(place, caching);
-  const threads = createPackThreads({ entry, storage: place, caching, threads: THREADS, servingThreads });
+  const threads = createPackThreads({
+    entry,
+    storage: place,
+    caching,
+    readsInPlace,
+    threads: THREADS,
+    servingThreads,
+  });
   return { place, storage, threads };
 }

@@ -8,7 +8,7 @@ import { openCachedStorage, openStorage } from '../open-storage.ts';
 import type { ThreadData } from './thread-messages.ts';
 import { serveTasks } from './thread-tasks.ts';
 
-const { storage: place, caching, isBackground } = workerData as ThreadData;
+const { storage: place, caching, isBackground, readsInPlace } = workerData as ThreadData;
 
 try {
   // On Linux that is this thread alone: indexing yields to the streams that are being served, here and at their clients.
@@ -18,7 +18,7 @@ try {
 }
 
 const forTasks = opened(() => openStorage(place));
-const forStores = opened(() => openCachedStorage(place, caching));
+const forStores = opened(() => openCachedStorage(place, caching, { readsInPlace }));
 
 serveTasks(parentPort as MessagePort, {
   runTask: async (task, chunks, signal) => runPackTask(await forTasks(), task, chunks, signal),

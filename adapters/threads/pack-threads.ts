@@ -35,9 +35,10 @@ export interface PackThreadPool extends PackThreads {
 }
 
 export function createPackThreads(options: PackThreadsOptions): PackThreadPool {
-  const { entry, storage, caching, threads, servingThreads, stopWithinMs = STOP_WITHIN_MS, onLost } = options;
+  const { entry, threads, servingThreads, stopWithinMs = STOP_WITHIN_MS, onLost } = options;
+  const { storage, caching, readsInPlace } = options;
   const pool = (isBackground: boolean, most: number): ThreadPool =>
-    new ThreadPool({ entry, data: { storage, caching, isBackground }, stopWithinMs, onLost }, most);
+    new ThreadPool({ entry, data: { storage, caching, isBackground, readsInPlace }, stopWithinMs, onLost }, most);
   const background = pool(true, threads);
   const serving = pool(false, servingThreads);
   // Started before it is needed: the first client need not wait for it.

@@ -12,6 +12,8 @@ export interface ThreadData {
   readonly caching: ReadCaching;
   /** It yields to those who serve. */
   readonly isBackground: boolean;
+  /** Of work on open packs: see `in-place-reads.ts`. */
+  readonly readsInPlace: boolean;
 }
 
 export type SharedPlace = Exclude<StoragePlace, { readonly kind: 'memory' }>;

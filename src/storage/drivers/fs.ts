@@ -42,6 +42,8 @@ const statfs = promisify(statfsWithCallback);
 export interface FsStorageOptions {
   /** Absolute, or relative to the working directory; made where it is missing. */
   readonly folder: string;
+  /** For a thread that has nobody else to attend to: small reads do not go through the thread pool while they find what they read in the page cache. */
+  readonly readsInPlace?: boolean;
 }
 
 /** Opens the folder and removes what killed processes left in the making. Rejects with `storage_unavailable`. */
@@ -49,7 +51,7 @@ export async function openFsStorage(options: FsStorageOptions): Promise<DriverSt
   const root = resolve(options.folder);
   try {
     await mkdir(root, { recursive: true });
-    return withUnstorageDriver('hotpack-fs', new FsStorage(root, await openTempFolder(root)));
+    return withUnstorageDriver('hotpack-fs', new FsStorage(root, await openTempFolder(root), options));
   } catch (error) {
     throw new HotpackError('storage_unavailable', `the folder ${root} cannot be used`, {
       detail: { folder: root },
@@ -64,11 +66,13 @@ const STATS_AT_ONCE = 32;
 class FsStorage implements Storage {
   readonly #root: string;
   readonly #temp: TempFolder;
+  readonly #readsInPlace: boolean;
   readonly #gate = new CallGate(toStorageError);
 
-  constructor(root: string, temp: TempFolder) {
+  constructor(root: string, temp: TempFolder, { readsInPlace = false }: FsStorageOptions) {
     this.#root = root;
     this.#temp = temp;
+    this.#readsInPlace = readsInPlace;
   }
 
   head(key: string, signal?: AbortSignal): Promise<ObjectInfo | Absent> {
@@ -101,7 +105,7 @@ class FsStorage implements Storage {
       try {
         handle = await open(path, 'r');
         const stats = await handle.stat();
-        if (stats.isFile()) return createFileReader(infoOf(key, stats), handle);
+        if (stats.isFile()) return createFileReader(infoOf(key, stats), handle, { readsInPlace: this.#readsInPlace });
         await handle.close();
         return ABSENT;
       } catch (error) {

@@ -5,6 +5,7 @@ import { HotpackError } from '../../../bytes/error.ts';
 import type { ObjectInfo, StorageReader } from '../../contract.ts';
 import { assertRange } from '../../key.ts';
 import { toStorageError } from './fs-error.ts';
+import { InPlaceReads } from './in-place-reads.ts';
 
 /** One read of a stream. Fewer, larger calls: each costs a trip through the thread pool. */
 const STREAM_CHUNK_BYTES = 512 * 1024;
@@ -29,9 +30,14 @@ export async function readFully(handle: FileHandle, target: Uint8Array, position
   }
 }
 
-/** A reader that owns `handle`. */
-export function createFileReader(info: ObjectInfo, handle: FileHandle): StorageReader {
+/** A reader that owns `handle`. `readsInPlace`: see `in-place-reads.ts`. */
+export function createFileReader(
+  info: ObjectInfo,
+  handle: FileHandle,
+  { readsInPlace }: { readonly readsInPlace: boolean },
+): StorageReader {
   const { key, bytes } = info;
+  const inPlace = readsInPlace ? new InPlaceReads(handle.fd) : undefined;
   let closed = false;
   async function read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
     if (closed) throw new HotpackError('invalid_argument', 'the reader is closed', { detail: { key } });
@@ -39,6 +45,7 @@ export function createFileReader(info: ObjectInfo, handle: FileHandle): StorageR
     throwIfAborted(signal);
     const target = into?.subarray(0, length) ?? uncleared(length);
     try {
+      if (inPlace?.fill(target, offset) === true) return target;
       await raceSignal(readFully(handle, target, offset), signal);
     } catch (error) {
       throw toStorageError(key, error);

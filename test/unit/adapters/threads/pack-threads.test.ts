@@ -19,6 +19,7 @@ function open(options: Partial<PackThreadsOptions> = {}): PackThreadPool {
     entry,
     storage: { kind: 'fs', folder: '/nowhere' },
     caching: { memoryBytes: 0, disk: undefined },
+    readsInPlace: false,
     threads: 1,
     servingThreads: 1,
     ...options,

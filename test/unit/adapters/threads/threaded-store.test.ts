@@ -30,7 +30,8 @@ function threads(entry: URL, folder = '/nowhere', lost: Error[] = []): PackThrea
   const storage = { kind: 'fs', folder } as const;
   const caching = { memoryBytes: 0, disk: undefined };
   const onLost = (error: Error): void => void lost.push(error);
-  const pool = createPackThreads({ entry, storage, caching, threads: 1, servingThreads: 1, onLost });
+  const readsInPlace = true;
+  const pool = createPackThreads({ entry, storage, caching, readsInPlace, threads: 1, servingThreads: 1, onLost });
   pools.push(pool);
   return pool;
 }
