@@ -23,8 +23,6 @@ export interface Job {
   readonly questions: readonly Question[];
   readonly times: number;
   readonly atOnce: number;
-  /** A turn is one question only, the next one in the next turn. */
-  readonly isMixed?: boolean;
   /** Folder for the bodies as they came, `0`, `1`, … by question. */
   readonly record?: string;
   /** File for the pack alone. */
@@ -32,7 +30,6 @@ export interface Job {
 }
 
 export interface Turn {
-  readonly first: number;
   readonly ms: number;
   readonly firstByteMs: number;
 }
@@ -40,7 +37,7 @@ export interface Turn {
 export interface Report {
   /** From the first to the last byte of all. */
   readonly ms: number;
-  /** Of each turn, in the order in which they ended. `first`: index of its (first) question. */
+  /** Of each turn, in the order in which they ended. */
   readonly each: readonly Turn[];
   readonly failures: readonly string[];
   /** Of one turn: bodies, and objects that the packs declare. */
@@ -67,24 +64,21 @@ console.log(JSON.stringify({ ms, each, failures, bytes, objects } satisfies Repo
 
 async function askAgain(): Promise<void> {
   while (turns < job.times) {
-    const first = job.isMixed === true ? turns % job.questions.length : 0;
     turns++;
     try {
       // oxlint-disable-next-line no-await-in-loop -- one after the other
-      await askFrom(first);
+      await askAll();
     } catch (error) {
       failures.push((error as Error).message);
     }
   }
 }
 
-async function askFrom(first: number): Promise<void> {
+async function askAll(): Promise<void> {
   const began = performance.now();
   let firstByteMs = 0;
   let total = 0;
-  const last = job.isMixed === true ? first + 1 : job.questions.length;
-  for (let number = first; number < last; number++) {
-    const question = job.questions[number] as Question;
+  for (const [number, question] of job.questions.entries()) {
     const asked = performance.now();
     // oxlint-disable-next-line no-await-in-loop -- one after the other
     const incoming = await send(question, bodies[number]);
@@ -94,7 +88,7 @@ async function askFrom(first: number): Promise<void> {
     total += read.bytes;
   }
   bytes = total;
-  each.push({ first, ms: performance.now() - began, firstByteMs });
+  each.push({ ms: performance.now() - began, firstByteMs });
 }
 
 async function send(question: Question, body: Buffer | undefined): Promise<IncomingMessage> {

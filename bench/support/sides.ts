@@ -12,10 +12,7 @@ import type { Workplace } from './workplace.ts';
 const CLIENT = join(import.meta.dirname, '../children/reading-client.ts');
 
 /** Asks the same so many times; the sample is of one turn. */
-export type Ask = (
-  questions: readonly Question[],
-  options?: Partial<Omit<Job, 'questions'>>,
-) => Promise<Sample & { readonly turns: readonly Turn[] }>;
+export type Ask = (questions: readonly Question[], options?: Partial<Omit<Job, 'questions'>>) => Promise<Sample>;
 
 /** A hotpack that has just started on the stage's mirror, with no answer stored. Stopped when `use` has ended. */
 export async function withHotpack<T>(
@@ -119,13 +116,12 @@ function measured(place: Workplace, server: RunningServer, usage: Usage): Ask {
       peakBytes: usage.peakBytes?.(),
       bytes: report.bytes,
       objects: report.objects,
-      turns: report.each,
     };
   };
 }
 
 /** Medians of what clients had to wait, and the time within which 95 of 100 were served. */
-export function waits(turns: readonly Turn[]): Sample {
+function waits(turns: readonly Turn[]): Sample {
   const ms = turns.map((turn) => turn.ms).toSorted((a, b) => a - b);
   return {
     ms: middle(ms),
