@@ -19,6 +19,12 @@ import { malformedObject } from './parsing/malformed-object.ts';
 import { ENTRY_BLOB, ENTRY_GITLINK, ENTRY_TREE, TreeCursor } from './parsing/tree.ts';
 import { missingReference, type WalkContext } from './walk-context.ts';
 
+/**
+ * Of a new commit whose tree lies in the bitmapped pack (its content was there before), against one whose tree has to be entered: it is
+ * looked up and nothing else.
+ */
+const OLD_TREE_COST = 1 / 8;
+
 export interface ReachOptions {
   readonly except?: ReachSet | undefined;
   /** Which members are asked for beside commits and tags: what is not need not be looked for. Default: all. */
@@ -72,13 +78,14 @@ export class ReachSet {
   }
 
   /**
-   * Adds `commits` and what they reach, but for the trees of new commits: `finish` enters those. False where more than
-   * `mostNew` commits are in no stored set; the set is then of no use.
+   * Adds `commits` and what they reach, but for the trees of new commits: `finish` enters those. False where that would be more
+   * than `mostNew` commits with their trees; the set is then of no use.
    */
   async addCommits(commits: readonly number[], mostNew: number = Number.POSITIVE_INFINITY): Promise<boolean> {
     const { graph, pace, store } = this.#context;
     const { bitmaps } = this;
     const queue = this.#queue;
+    let cost = 0;
     // Newer sets first: they hold most of the older ones.
     const roots = commits.map((commit) => ({ commit, row: bitmaps.rowOf(commit) }));
     for (const { commit, row } of roots.toSorted((a, b) => a.row - b.row)) {
@@ -90,8 +97,9 @@ export class ReachSet {
       if (this.#isKnown(commit)) continue;
       this.#insert(commit, OBJ_COMMIT);
       this.#fresh.push(commit);
-      if (this.#fresh.length > mostNew) return false;
       const slot = graph.slotOf(commit);
+      cost += this.#isOld(graph.treeAt(slot)) ? OLD_TREE_COST : 1;
+      if (cost > mostNew) return false;
       for (let i = graph.parentsFrom(slot); i < graph.parentsTo(slot); i++) {
         const parent = graph.parent(i);
         if (parent === MISSING) throw missingReference(store, commit);
@@ -122,6 +130,10 @@ export class ReachSet {
       this.#insert(tree, OBJ_TREE);
       await this.#enterTrees(tree);
     }
+  }
+
+  #isOld(tree: number): boolean {
+    return tree !== MISSING && this.bitmaps.bitOf(tree) < this.bitmaps.packBits;
   }
 
   #takeStored(commit: number, row: number): void {

@@ -35,7 +35,7 @@ import { addToEndPoints, type EndPoints, noEndPoints } from './end-points.ts';
 import { TreeSelection } from './selecting/tree-selection.ts';
 import { missingReference, WalkContext } from './walk-context.ts';
 
-/** So many commits of a client are walked to a stored set without asking whether another way is shorter. */
+/** So many commits of a client, with their trees, are walked to a stored set without asking whether another way is shorter. */
 const FEW_COMMITS = 64;
 /** So many commits between a client and what it wants are walked rather than found by sets that are far away. */
 const SHORT_WALK = 512;

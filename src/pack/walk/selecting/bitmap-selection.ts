@@ -21,7 +21,7 @@ export interface BitmapQuery {
   readonly filter: CompiledFilter;
   /** What the client has may serve as bases. */
   readonly thin: boolean;
-  /** How many of the client's commits may be in no stored set before it is not worth it. */
+  /** How many of the client's commits may be in no stored set, and bring trees of their own, before it is not worth it. */
   readonly mostNewHaves: number;
 }
 

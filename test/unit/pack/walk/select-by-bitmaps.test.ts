@@ -3,8 +3,11 @@ import { openObjectStore } from '../../../../src/pack/reading/open-object-store.
 import type { ObjectFilter, SelectionQuery } from '../../../../src/pack/selection.ts';
 import { createWalkCounters } from '../../../../src/pack/walk/contract.ts';
 import { selectObjects } from '../../../../src/pack/walk/select-objects.ts';
+import type { PackSource } from '../../../../src/pack/reading/packed-objects.ts';
 import { bitmapOf, bitmappedHistory, packedInTwo, storeWithBitmap } from '../../../support/bitmapped-store.ts';
 import { membersOf, namesOf, randomCase } from '../../../support/fetch-judge.ts';
+import { gitSync } from '../../../support/git.ts';
+import { addHistory, emptyRepository, packSources } from '../../../support/packed-repository.ts';
 import { seededRandom } from '../../../support/random-history.ts';
 
 const signal = new AbortController().signal;
@@ -107,6 +110,41 @@ describe('selecting by bitmaps', () => {
   });
 
   it.each([
+    ['are old', true],
+    ['are new', false],
+  ])(
+    'beyond 200 commits whose trees %s looks for all that the client has only where that is cheap',
+    async (_, isCheap) => {
+      const folder = emptyRepository('far');
+      addHistory(folder, { commits: 300 });
+      const chain = (count: number): string[] =>
+        gitSync(['rev-list', '--first-parent', `--max-count=${count}`, 'main'], { cwd: folder })
+          .trim()
+          .split('\n');
+      const early = chain(300);
+      gitSync(['repack', '-adq'], { cwd: folder });
+      const [old] = packSources(folder) as [PackSource];
+      if (isCheap) commitAgain(folder, 200);
+      else addHistory(folder, { commits: 200, start: 300 });
+      gitSync(['repack', '-dq'], { cwd: folder });
+      const later = packSources(folder).filter(({ name }) => name !== old.name);
+      const built = await bitmapOf(old, early);
+      if (built.kind !== 'built') throw new Error(built.kind);
+      const store = storeWithBitmap([old, ...later], built.file);
+      const [want, , , , , have] = chain(6) as [string, string, string, string, string, string];
+      const counters = createWalkCounters();
+      const { objects } = await selectObjects(store, query({ wants: [want], haves: [have] }), { signal, counters });
+      const sent = [...namesOf(store, objects)];
+      const commits = new Set(chain(5));
+      expect(sent.filter((oid) => commits.has(oid))).toHaveLength(5);
+      expect(sent.length === 5).toBe(isCheap);
+      // Where it is not, those of what is wanted and of the client's edge: not of 200 commits.
+      if (isCheap) expect(counters.treesRead).toBe(0);
+      else expect(counters.treesRead).toBeLessThan(50);
+    },
+  );
+
+  it.each([
     ['absent', undefined],
     ['damaged', new Uint8Array(400)],
   ])('walks where the bitmap is %s', async (_, file) => {
@@ -143,4 +181,15 @@ describe('selecting by bitmaps', () => {
 
 function isTagOf(asked: SelectionQuery, oid: string): boolean {
   return asked.includeTags.some(({ tag }) => tag === oid);
+}
+
+/** `count` commits on main, whose trees are those that its history had before, in turn. */
+function commitAgain(folder: string, count: number): void {
+  const trees = gitSync(['log', '--format=%T', 'main'], { cwd: folder }).trim().split('\n');
+  const who = (n: number): string => `committer Ada <ada@example.com> ${1_700_000_000 + n} +0000`;
+  const commits = Array.from({ length: count }, (_, n) => {
+    const from = n === 0 ? 'from refs/heads/main^0\n' : '';
+    return `commit refs/heads/main\n${who(n)}\ndata 0\n${from}M 040000 ${trees[n % trees.length]} \n`;
+  });
+  gitSync(['fast-import', '--quiet'], { cwd: folder, input: commits.join('\n') });
 }
